@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* checkpoint_xml.c - descriptions and XML of checkpoints, see checkpoint.h;
+ * knows virt/xml, no libvirt
+ */
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "virt/checkpoint.h"
+#include "virt/xml.h"
+
+/* ---- identity ---- */
+
+#define POINT_WORD "virtnbdbackup point="
+#define CHAIN_WORD " chain="
+#define UUID_LENGTH (TEXT_UUID_ROOM - 1)
+
+const char *checkpoint_describe(const char *point_uuid, const char *chain_uuid,
+                                char out[static CHECKPOINT_DESCRIPTION_ROOM])
+{
+    snprintf(out, CHECKPOINT_DESCRIPTION_ROOM, POINT_WORD "%s" CHAIN_WORD "%s",
+             point_uuid, chain_uuid);
+    return out;
+}
+
+/* Move `*text` past `word`, if it starts with it. */
+static bool skip_word(const char **text, const char *word)
+{
+    size_t length = strlen(word);
+
+    if (strncmp(*text, word, length) != 0)
+        return false;
+    *text += length;
+    return true;
+}
+
+static bool read_uuid(const char **text, char out[static TEXT_UUID_ROOM])
+{
+    if (strnlen(*text, UUID_LENGTH) < UUID_LENGTH)
+        return false;
+    memcpy(out, *text, UUID_LENGTH);
+    out[UUID_LENGTH] = '\0';
+    *text += UUID_LENGTH;
+    return uuid_is_valid(out);
+}
+
+int checkpoint_identity(const char *description,
+                        char ret_point[static TEXT_UUID_ROOM],
+                        char ret_chain[static TEXT_UUID_ROOM])
+{
+    const char *text = description;
+    char point[TEXT_UUID_ROOM], chain[TEXT_UUID_ROOM];
+
+    if (!text || !skip_word(&text, POINT_WORD) || !read_uuid(&text, point) ||
+        !skip_word(&text, CHAIN_WORD) || !read_uuid(&text, chain) || *text)
+        return 0;
+    memcpy(ret_point, point, sizeof(point));
+    memcpy(ret_chain, chain, sizeof(chain));
+    return 1;
+}
+
+/* ---- reading XML ---- */
+
+void checkpoint_free(struct checkpoint *c)
+{
+    free(c->name);
+    free(c->parent);
+    free(c->description);
+    *c = (struct checkpoint){0};
+}
+
+void checkpoint_list_free(struct checkpoint_list *list)
+{
+    vec_foreach (c, list)
+        checkpoint_free(c);
+    vec_free(list);
+}
+
+/* Open the XML of a checkpoint and check its root element. */
+static int open_xml(const char *text, struct xml **ret, struct error *err)
+{
+    _cleanup_(xml_freep) struct xml *x = NULL;
+
+    if (xml_parse(text, "The checkpoint's XML", &x, err) < 0)
+        return -1;
+    if (strcmp(xml_name(xml_root(x)), "domaincheckpoint") != 0)
+        return error_set(err, ERR_INPUT,
+                         "The checkpoint's XML starts with '%.40s'",
+                         xml_name(xml_root(x)));
+    *ret = take(x);
+    return 0;
+}
+
+int checkpoint_parse(const char *text, struct checkpoint *ret,
+                     struct error *err)
+{
+    _cleanup_(checkpoint_free) struct checkpoint c = {0};
+    _cleanup_(xml_freep) struct xml *x = NULL;
+    const struct xml_node *root = NULL;
+    const char *name = NULL, *parent = NULL, *description = NULL, *time = NULL;
+
+    if (open_xml(text, &x, err) < 0)
+        return -1;
+    root = xml_root(x);
+    name = xml_content(xml_child(root, "name"));
+    parent = xml_content(xml_child(xml_child(root, "parent"), "name"));
+    description = xml_content(xml_child(root, "description"));
+    time = xml_content(xml_child(root, "creationTime"));
+    if (!name || !name[0])
+        return error_set(err, ERR_INPUT, "The checkpoint's XML has no name");
+    if (time && text_i64(time, INT64_MIN, INT64_MAX, &c.created) < 0)
+        return error_set(err, ERR_INPUT,
+                         "The checkpoint's XML has a creationTime that is no "
+                         "number");
+    c.name = strdup(name);
+    c.parent = parent ? strdup(parent) : NULL;
+    c.description = strdup(description ? description : "");
+    if (!c.name || (parent && !c.parent) || !c.description)
+        return error_memory(err);
+    *ret = c;
+    c = (struct checkpoint){0};
+    return 0;
+}
+
+int checkpoint_parse_size(const char *text, const char *target,
+                          uint64_t *ret_bytes, struct error *err)
+{
+    _cleanup_(xml_freep) struct xml *x = NULL;
+    const struct xml_node *disk = NULL;
+
+    if (open_xml(text, &x, err) < 0)
+        return -1;
+    disk = xml_child(xml_child(xml_root(x), "disks"), "disk");
+    for (; disk; disk = xml_next(disk, "disk")) {
+        const char *name = xml_attr(disk, "name");
+        const char *size = xml_attr(disk, "size");
+
+        if (name && size && strcmp(name, target) == 0 &&
+            text_u64(size, ret_bytes) == 0)
+            return 1;
+    }
+    return 0;
+}

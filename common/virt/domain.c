@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* domain.c - see domain.h; knows libvirt through virt/call */
+#include "virt/domain.h"
+
+#include <string.h>
+
+#include <libvirt/virterror.h>
+
+#include "base/cleanup.h"
+#include "virt/call.h"
+
+struct domain {
+    struct session *session; /* borrowed */
+    char *name;
+    char uuid[VIR_UUID_STRING_BUFLEN];
+};
+
+/* ---- opening ---- */
+
+/* args[0]: name or UUID; flags: 1 = it is a UUID. */
+static int open_run(struct call *call, virConnectPtr conn,
+                    virDomainPtr none maybe_unused, struct error *err)
+{
+    _cleanup_(virDomainFreep) virDomainPtr domain = NULL;
+    char uuid[VIR_UUID_STRING_BUFLEN];
+
+    domain = call->flags ? virDomainLookupByUUIDString(conn, call->args[0])
+                         : virDomainLookupByName(conn, call->args[0]);
+    if (!domain && call_error_code() == VIR_ERR_NO_DOMAIN)
+        return error_set_code(err, ERR_INPUT, VIR_ERR_NO_DOMAIN,
+                              "There is no domain '%s' at '%s'", call->args[0],
+                              session_uri(call_session(call)));
+    if (!domain || virDomainGetUUIDString(domain, uuid) < 0)
+        return call_fail(call, err);
+    call->text = strdup(virDomainGetName(domain));
+    call->texts = calloc(1, sizeof(*call->texts));
+    if (!call->text || !call->texts)
+        return error_memory(err);
+    call->texts[0] = strdup(uuid);
+    call->text_count = 1;
+    return call->texts[0] ? 0 : error_memory(err);
+}
+
+static int open_as(struct session *s, const char *key, bool is_uuid,
+                   struct domain **ret, struct error *err)
+{
+    _cleanup_(domain_closep) struct domain *d = calloc(1, sizeof(*d));
+    _cleanup_(call_freep) struct call *call = NULL;
+
+    if (!d)
+        return error_memory(err);
+    call = call_new(s, NULL, open_run, "look up the domain");
+    call_arg(call, 0, key);
+    if (call)
+        call->flags = is_uuid;
+    if (call_wait(call, is_uuid ? CALL_UNDO : CALL_ASK, 0, err) < 0)
+        return -1;
+    d->session = s;
+    d->name = take(call->text);
+    memcpy(d->uuid, call->texts[0], sizeof(d->uuid));
+    *ret = take(d);
+    return 0;
+}
+
+int domain_open(struct session *s, const char *name, struct domain **ret,
+                struct error *err)
+{
+    return open_as(s, name, false, ret, err);
+}
+
+int domain_open_uuid(struct session *s, const char *uuid, struct domain **ret,
+                     struct error *err)
+{
+    return open_as(s, uuid, true, ret, err);
+}
+
+void domain_close(struct domain *d)
+{
+    if (!d)
+        return;
+    free(d->name);
+    free(d);
+}
+
+const char *domain_name(const struct domain *d)
+{
+    return d->name;
+}
+
+const char *domain_uuid(const struct domain *d)
+{
+    return d->uuid;
+}
+
+struct session *domain_session(const struct domain *d)
+{
+    return d->session;
+}
+
+/* ---- XML ---- */
+
+static int xml_run(struct call *call, virConnectPtr conn maybe_unused,
+                   virDomainPtr domain, struct error *err)
+{
+    call->text = virDomainGetXMLDesc(domain, call->flags);
+    return call->text ? 0 : call_fail(call, err);
+}
+
+static int get_xml(struct domain *d, unsigned flags, char **ret,
+                   struct error *err)
+{
+    _cleanup_(call_freep) struct call *call =
+        call_new(d->session, d, xml_run, "get the XML");
+
+    if (call)
+        call->flags = flags;
+    if (call_wait(call, CALL_ASK, 0, err) < 0)
+        return -1;
+    *ret = take(call->text);
+    return 0;
+}
+
+int domain_xml(struct domain *d, char **ret, struct error *err)
+{
+    return get_xml(d, 0, ret, err);
+}
+
+int domain_xml_inactive(struct domain *d, char **ret, struct error *err)
+{
+    return get_xml(d, VIR_DOMAIN_XML_INACTIVE, ret, err);
+}
+
+/* ---- state ---- */
+
+enum question { IS_ACTIVE, IS_PERSISTENT, IS_PAUSED, HAS_AUTOSTART };
+
+static int ask_run(struct call *call, virConnectPtr conn maybe_unused,
+                   virDomainPtr domain, struct error *err)
+{
+    int answer = -1, state = 0, reason = 0, autostart = 0;
+
+    switch ((enum question)call->flags) {
+    case IS_ACTIVE:
+        answer = virDomainIsActive(domain);
+        break;
+    case IS_PERSISTENT:
+        answer = virDomainIsPersistent(domain);
+        break;
+    case IS_PAUSED:
+        if (virDomainGetState(domain, &state, &reason, 0) == 0)
+            answer = state == VIR_DOMAIN_PAUSED;
+        break;
+    case HAS_AUTOSTART:
+        if (virDomainGetAutostart(domain, &autostart) == 0)
+            answer = autostart != 0;
+        break;
+    }
+    return answer < 0 ? call_fail(call, err) : answer;
+}
+
+static int ask(struct domain *d, enum question question, struct error *err)
+{
+    _cleanup_(call_freep) struct call *call =
+        call_new(d->session, d, ask_run, "get the state");
+
+    if (call)
+        call->flags = question;
+    return call_wait(call, CALL_ASK, 0, err);
+}
+
+int domain_is_active(struct domain *d, struct error *err)
+{
+    return ask(d, IS_ACTIVE, err);
+}
+
+int domain_is_persistent(struct domain *d, struct error *err)
+{
+    return ask(d, IS_PERSISTENT, err);
+}
+
+int domain_is_paused(struct domain *d, struct error *err)
+{
+    return ask(d, IS_PAUSED, err);
+}
+
+int domain_has_autostart(struct domain *d, struct error *err)
+{
+    return ask(d, HAS_AUTOSTART, err);
+}
+
+static int suspend_run(struct call *call, virConnectPtr conn maybe_unused,
+                       virDomainPtr domain, struct error *err)
+{
+    return virDomainSuspend(domain) < 0 ? call_fail(call, err) : 0;
+}
+
+static int resume_run(struct call *call, virConnectPtr conn maybe_unused,
+                      virDomainPtr domain, struct error *err)
+{
+    int state = 0, reason = 0;
+
+    if (virDomainGetState(domain, &state, &reason, 0) < 0)
+        return call_fail(call, err);
+    if (state == VIR_DOMAIN_RUNNING)
+        return 0;
+    return virDomainResume(domain) < 0 ? call_fail(call, err) : 1;
+}
+
+int domain_suspend(struct domain *d, struct error *err)
+{
+    _cleanup_(call_freep) struct call *call =
+        call_new(d->session, d, suspend_run, "suspend the CPUs");
+
+    return call_wait(call, CALL_CHANGE, 0, err);
+}
+
+int domain_resume(struct domain *d, struct error *err)
+{
+    _cleanup_(call_freep) struct call *call =
+        call_new(d->session, d, resume_run, "resume the CPUs");
+
+    return call_wait(call, CALL_UNDO, 0, err);
+}
+
+/* ---- disks ---- */
+
+/* args[0]: pool, args[1]: volume -> text: path; numbers[0]: type of volume. */
+static int volume_run(struct call *call, virConnectPtr conn,
+                      virDomainPtr none maybe_unused, struct error *err)
+{
+    _cleanup_(virStoragePoolFreep) virStoragePoolPtr pool = NULL;
+    _cleanup_(virStorageVolFreep) virStorageVolPtr volume = NULL;
+    virStorageVolInfo info;
+
+    pool = virStoragePoolLookupByName(conn, call->args[0]);
+    if (!pool)
+        return call_fail(call, err);
+    volume = virStorageVolLookupByName(pool, call->args[1]);
+    if (!volume || virStorageVolGetInfo(volume, &info) < 0)
+        return call_fail(call, err);
+    call->text = virStorageVolGetPath(volume);
+    if (!call->text)
+        return call_fail(call, err);
+    call->numbers[0] = (uint64_t)info.type;
+    return 0;
+}
+
+static int resolve(struct domain *d, struct domain_disk *disk,
+                   struct error *err)
+{
+    _cleanup_(call_freep) struct call *call =
+        call_new(d->session, NULL, volume_run, "find the volume of a disk");
+    const char *type = NULL;
+
+    call_arg(call, 0, disk->pool);
+    call_arg(call, 1, disk->volume);
+    if (call_wait(call, CALL_ASK, 0, err) < 0)
+        return error_prefix(err, "disk %s, volume '%s' of pool '%s'",
+                            disk->target, disk->volume, disk->pool);
+    switch (call->numbers[0]) {
+    case VIR_STORAGE_VOL_FILE:
+        type = "file";
+        break;
+    case VIR_STORAGE_VOL_BLOCK:
+        type = "block";
+        break;
+    default:
+        return disk_judge(disk, "network", err);
+    }
+    free(disk->source);
+    disk->source = take(call->text);
+    return disk_judge(disk, type, err);
+}
+
+int domain_disks(struct domain *d, struct domain_disk_list *ret,
+                 struct error *err)
+{
+    _cleanup_(disk_list_free) struct domain_disk_list list = {0};
+    _cleanup_free_ char *xml = NULL;
+
+    if (domain_xml(d, &xml, err) < 0 || disk_list_parse(xml, &list, err) < 0)
+        return -1;
+    vec_foreach (disk, &list) {
+        if (strcmp(disk->type, "volume") != 0 || disk->empty)
+            continue;
+        if (disk->skip_kind == DISK_SKIP_INFO)
+            continue; /* a CD: nobody needs to know where it is */
+        if (resolve(d, disk, err) < 0)
+            return -1;
+    }
+    *ret = list;
+    list = (struct domain_disk_list){0};
+    return 0;
+}
+
+int domain_qemu_user(struct domain *d, uid_t *ret_uid, gid_t *ret_gid,
+                     struct error *err)
+{
+    _cleanup_free_ char *xml = NULL;
+    uid_t uid = (uid_t)-1;
+    gid_t gid = (gid_t)-1;
+
+    if (domain_xml(d, &xml, err) < 0 ||
+        disk_owner_parse(xml, &uid, &gid, err) < 0)
+        return -1;
+    *ret_uid = uid;
+    if (ret_gid)
+        *ret_gid = gid;
+    return 0;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* job.h - the backup job of a running guest
+ *
+ * From job_begin to job_end QEMU shows the disks, as they were at the begin,
+ * through an NBD server on a unix socket, and keeps what the guest overwrites
+ * in scratch files.  libvirt makes the socket and the scratch files and
+ * removes them at the end (when the guest is destroyed meanwhile the socket
+ * stays: its directory is the caller's to remove).
+ *
+ * A job is ours if its socket is ours.  Nothing here ends any other job.
+ *
+ * Knows base and the rest of virt.  What a stop does: virt/session.h.
+ */
+#ifndef VIRT_JOB_H
+#define VIRT_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/macro.h"
+#include "virt/domain.h"
+
+struct job_disk {
+    const char *target;      /* "vda" */
+    const char *incremental; /* checkpoint to start from; NULL: all */
+    const char *export_name; /* NULL: the target */
+    bool no_checkpoint;      /* leave this disk out of the checkpoint */
+};
+
+struct job_request {
+    const char *socket_path; /* absolute; must not exist */
+    const char *scratch_dir; /* absolute; QEMU's user must be able to write */
+    const char *prefix; /* scratch files: <scratch_dir>/<prefix>.<target>; the
+                           point's UUID makes them unique */
+    const struct job_disk *disks;
+    size_t disk_count;
+    const char *checkpoint;  /* name of the checkpoint to make; NULL: none */
+    const char *parent;      /* the checkpoint's parent, or NULL */
+    const char *description; /* of the checkpoint; see checkpoint_describe */
+    int timeout_ms;          /* 0: the session's, but at least 45 s */
+};
+
+/* The name of the dirty bitmap's NBD context of a disk with `incremental`:
+ * "qemu:dirty-bitmap:backup-<export name>".  Owned; NULL: no memory.
+ */
+must_check char *job_bitmap_context(const struct job_disk *disk);
+
+/* The XML that job_begin sends; for tests and --printonly.  Owned. */
+must_check int job_backup_xml(const struct job_request *request, char **ret,
+                              struct error *err);
+must_check int job_checkpoint_xml(const struct job_request *request, char **ret,
+                                  struct error *err);
+
+/* Start the job, and with it the checkpoint, at one moment of the disks.
+ *
+ * ERR_BUSY: a job is active (checked first, for libvirt would wait 30 s).
+ * ERR_LIBVIRT: libvirt's reason.  ERR_TIMEOUT, ERR_STOPPED: the state is
+ * unknown; should the job start later, it is undone then, as long as this
+ * process lives.  After every error, job_undo() takes away what may be there.
+ */
+must_check int job_begin(struct domain *d, const struct job_request *request,
+                         struct error *err);
+
+/* After a failed or abandoned job_begin of the same request: end the job if
+ * its socket is ours; delete the checkpoint if its description is ours (libvirt
+ * may have made it although it reported an error).  Outcome 1 = something was
+ * removed, 0 = nothing was there.
+ */
+must_check int job_undo(struct domain *d, const struct job_request *request,
+                        int timeout_ms, struct error *err);
+
+/* Is a backup job active?  Outcome 1: yes, and `*ret_socket` (owned, may be
+ * NULL as argument) is the path of its socket, "" if it has none (TCP); 0: no.
+ */
+must_check int job_find(struct domain *d, char **ret_socket, struct error *err);
+
+struct job_stats {
+    bool active;            /* any job */
+    bool backup;            /* it is a backup */
+    uint64_t scratch_used;  /* bytes in the scratch files */
+    uint64_t scratch_total; /* bytes they can grow to */
+    uint64_t elapsed_ms;
+    const char *operation; /* "backup", "migration out", ...; static */
+};
+
+/* What libvirt says about the domain's job. */
+must_check int job_stats(struct domain *d, struct job_stats *ret,
+                         struct error *err);
+
+/* End the backup job whose socket is `socket_path`, and wait until libvirt has
+ * none such any more (it tells us; then the scratch files are gone too).
+ * Works through a restart of libvirtd.  Outcome 1 = ended, 0 = there is no
+ * job, or another's, which is not touched.  ERR_TIMEOUT after `timeout_ms`.
+ */
+must_check int job_end(struct domain *d, const char *socket_path,
+                       int timeout_ms, struct error *err);
+
+#endif

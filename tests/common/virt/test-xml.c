@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* test-xml.c - tests of virt/xml */
+#include "virt/xml.h"
+
+#include "base/cleanup.h"
+#include "check.h"
+
+static void test_read(void)
+{
+    _cleanup_(xml_freep) struct xml *x = NULL;
+    _cleanup_error_ struct error err = ERROR_INIT;
+    const struct xml_node *root = NULL, *b = NULL;
+
+    CHECK_OK(xml_parse("<a n='1&lt;&#10;' e=''><!-- c --><b>x&amp;y</b>"
+                       "<q:b xmlns:q='u' k='no'>ns</q:b><c/>"
+                       "<b k='2'><![CDATA[<z>]]></b><d>t<e/></d></a>",
+                       "text", &x, &err),
+             &err);
+    REQUIRE(x);
+    root = xml_root(x);
+    CHECK_STR(xml_name(root), "a");
+    CHECK_STR(xml_attr(root, "n"), "1<\n");
+    CHECK_STR(xml_attr(root, "e"), "");
+    CHECK(xml_attr(root, "k") == NULL);
+    b = xml_child(root, "b");
+    CHECK_STR(xml_content(b), "x&y");
+    CHECK(xml_attr(b, "k") == NULL);
+    b = xml_next(b, "b");
+    CHECK_STR(xml_content(b), "<z>");
+    CHECK_STR(xml_attr(b, "k"), "2");
+    CHECK(xml_next(b, "b") == NULL);
+    CHECK_STR(xml_content(xml_child(root, "c")), "");
+    CHECK(xml_content(xml_child(root, "d")) == NULL);
+    CHECK(xml_content(xml_child(xml_child(root, "no"), "no")) == NULL);
+    CHECK(xml_attr(NULL, "x") == NULL);
+}
+
+static void test_refused(void)
+{
+    static const char *const bad[][2] = {
+        {"", "is no XML"},
+        {"<a>", "is no XML"},
+        {"<a></b>", "is no XML"},
+        {"<a/><b/>", "is no XML"},
+        {"<a b='1' b='2'/>", "is no XML"},
+        {"<a>\xff</a>", "is no XML"},
+        {"<a>&x;</a>", "is no XML"},
+        {"<!DOCTYPE a><a/>", "has a DOCTYPE"},
+        {"<!DOCTYPE a [<!ENTITY x 'y'>]><a b='&x;'/>", "has a DOCTYPE"},
+        {"<!DOCTYPE a SYSTEM 'file:///etc/passwd'><a/>", "has a DOCTYPE"},
+    };
+
+    for (size_t i = 0; i < array_size(bad); i++) {
+        _cleanup_(xml_freep) struct xml *x = NULL;
+        _cleanup_error_ struct error err = ERROR_INIT;
+
+        CHECK_FAILS(xml_parse(bad[i][0], "It", &x, &err), &err, bad[i][1]);
+        CHECK(x == NULL);
+    }
+}
+
+/* `count` times `part`, with `front` and `back` around. */
+static char *repeated(const char *front, const char *part, size_t count,
+                      const char *back)
+{
+    size_t size = strlen(front) + count * strlen(part) + strlen(back) + 1;
+    char *text = malloc(size), *end = text;
+
+    if (!text)
+        abort();
+    end = stpcpy(end, front);
+    for (size_t i = 0; i < count; i++)
+        end = stpcpy(end, part);
+    stpcpy(end, back);
+    return text;
+}
+
+static void test_limits(void)
+{
+    _cleanup_free_ char *deep = repeated("", "<a>", 5000, "");
+    _cleanup_free_ char *large = repeated("<a>", "x", XML_SIZE_MAX, "</a>");
+    _cleanup_free_ char *fits = repeated("<a>", "x", XML_SIZE_MAX - 7, "</a>");
+    _cleanup_(xml_freep) struct xml *x = NULL;
+    _cleanup_error_ struct error err = ERROR_INIT;
+
+    CHECK_FAILS(xml_parse(deep, "It", &x, &err), &err, "is no XML");
+    CHECK_FAILS(xml_parse(large, "It", &x, &err), &err, "larger than 4 MiB");
+    CHECK_OK(xml_parse(fits, "It", &x, &err), &err);
+    REQUIRE(x);
+    CHECK_EQ_U64(strlen(xml_content(xml_root(x))), XML_SIZE_MAX - 7);
+}
+
+static void test_write(void)
+{
+    _cleanup_(xml_freep) struct xml *x = xml_new("a");
+    _cleanup_(xml_freep) struct xml *again = NULL;
+    _cleanup_free_ char *text = NULL;
+    _cleanup_error_ struct error err = ERROR_INIT;
+    struct xml_node *b = NULL;
+
+    REQUIRE(x);
+    b = xml_add(x, xml_root(x), "b", "<&'\">");
+    xml_set(x, b, "k", "1<2 & \"3\" '4'");
+    xml_set(x, b, "gone", "1");
+    xml_unset(b, "gone");
+    xml_add(x, xml_root(x), "c", NULL);
+    xml_remove(xml_add(x, xml_root(x), "d", "text"));
+    xml_set_content(x, xml_child(xml_root(x), "c"), "a & b");
+    CHECK_OK(xml_write(x, &text, &err), &err);
+    REQUIRE(text);
+    CHECK(strstr(text, "gone") == NULL && strstr(text, "<d") == NULL);
+    CHECK_OK(xml_parse(text, "It", &again, &err), &err);
+    REQUIRE(again);
+    b = xml_child(xml_root(again), "b");
+    CHECK_STR(xml_content(b), "<&'\">");
+    CHECK_STR(xml_attr(b, "k"), "1<2 & \"3\" '4'");
+    CHECK_STR(xml_content(xml_child(xml_root(again), "c")), "a & b");
+}
+
+static void test_write_refused(void)
+{
+    static const char *const bad[] = {"\x01", "a\x1b[1m", "\xff", "\r"};
+
+    for (size_t i = 0; i < array_size(bad); i++) {
+        _cleanup_(xml_freep) struct xml *x = xml_new("a");
+        _cleanup_free_ char *text = NULL;
+        _cleanup_error_ struct error err = ERROR_INIT;
+
+        REQUIRE(x);
+        xml_set(x, xml_root(x), "k", bad[i]);
+        CHECK_FAILS(xml_write(x, &text, &err), &err, "control characters");
+        CHECK(text == NULL);
+    }
+}
+
+int main(void)
+{
+    RUN(test_read);
+    RUN(test_refused);
+    RUN(test_limits);
+    RUN(test_write);
+    RUN(test_write_refused);
+    return check_result();
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* qemu_create.c - see qemu.h; new images
+ *
+ * We make the file ourselves, exclusively, and qemu-img fills it through the
+ * descriptor: nothing that exists can be overwritten, and nobody can put
+ * something else in its place meanwhile.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/spawn.h"
+#include "base/text.h"
+#include "host/qemu_private.h"
+
+#define CREATE_TIMEOUT_MS 600000
+
+struct qemu_create qemu_create_like(const struct qemu_image *image,
+                                    uint64_t virtual_size)
+{
+    struct qemu_create create = {.format = "qcow2",
+                                 .virtual_size = virtual_size};
+
+    if (strcmp(image->format, "raw") == 0)
+        create.format = "raw";
+    if (strcmp(image->format, "qcow2") != 0)
+        return create;
+    create.cluster_size = image->cluster_size;
+    create.compat = image->compat;
+    create.compression_type = image->compression_type;
+    create.refcount_bits = image->refcount_bits;
+    create.lazy_refcounts = image->lazy_refcounts;
+    create.extended_l2 = image->extended_l2;
+    return create;
+}
+
+static bool is_given(const char *word)
+{
+    return word && word[0];
+}
+
+/* Whoever calls: no word but ours gets into an option. */
+static int check(const struct qemu_create *c, struct error *err)
+{
+    if (strcmp(c->format, "qcow2") != 0 && strcmp(c->format, "raw") != 0)
+        return error_set(err, ERR_INPUT, "images of format '%s' are not made",
+                         c->format);
+    if (c->virtual_size > INT64_MAX)
+        return error_set(err, ERR_INPUT, "%" PRIu64 " bytes is no image size",
+                         c->virtual_size);
+    if ((is_given(c->compat) && !qemu_word(qemu_compat_words, c->compat)) ||
+        (is_given(c->compression_type) &&
+         !qemu_word(qemu_compression_words, c->compression_type)) ||
+        (c->cluster_size && !qemu_cluster_size_ok(c->cluster_size)) ||
+        (c->refcount_bits && !qemu_refcount_bits_ok(c->refcount_bits)))
+        return error_set(err, ERR_INPUT, "image options that are not known");
+    return 0;
+}
+
+/* The list for -o; NULL: no memory. */
+static char *build_options(const struct qemu_create *c)
+{
+    bool compressed = is_given(c->compression_type);
+    char cluster[48] = "";
+    char refcount[48] = "";
+
+    if (c->cluster_size)
+        snprintf(cluster, sizeof(cluster), ",cluster_size=%" PRIu64,
+                 c->cluster_size);
+    if (c->refcount_bits)
+        snprintf(refcount, sizeof(refcount), ",refcount_bits=%u",
+                 c->refcount_bits);
+    return text_dup_printf("compat=%s%s%s%s%s%s%s",
+                           is_given(c->compat) ? c->compat : "1.1", cluster,
+                           refcount, compressed ? ",compression_type=" : "",
+                           compressed ? c->compression_type : "",
+                           c->lazy_refcounts ? ",lazy_refcounts=on" : "",
+                           c->extended_l2 ? ",extended_l2=on" : "");
+}
+
+/* Fill the empty file `fd`, which is the program's descriptor 3. */
+static int fill(int fd, const struct qemu_create *c, struct error *err)
+{
+    bool qcow2 = strcmp(c->format, "qcow2") == 0;
+    _cleanup_free_ char *options = qcow2 ? build_options(c) : NULL;
+    char size[24];
+    const char *argv[12] = {"qemu-img", "create", "-q", "-f", c->format};
+    struct spawn_request req = {.argv = argv, .pass_fd = fd};
+    size_t n = 5;
+
+    if (qcow2 && !options)
+        return error_memory(err);
+    snprintf(size, sizeof(size), "%" PRIu64, c->virtual_size);
+    if (options) {
+        argv[n++] = "-o";
+        argv[n++] = options;
+    }
+    argv[n++] = "/dev/fd/3";
+    argv[n++] = size;
+    if (spawn_run(&req, CREATE_TIMEOUT_MS, NULL, NULL, err) < 0)
+        return qemu_missing_hint(err);
+    return 0;
+}
+
+int qemu_img_create(const char *path, const struct qemu_create *create,
+                    struct error *err)
+{
+    _cleanup_close_ int fd = -1;
+
+    if (check(create, err) < 0)
+        return error_prefix(err, "create the image '%s'", path);
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return error_set(err, ERR_EXISTS,
+                         "create the image '%s': something with that name is "
+                         "already there",
+                         path);
+    if (fd < 0)
+        return error_errno(err, errno, "create the image '%s'", path);
+    if (fill(fd, create, err) < 0) {
+        unlink(path);
+        return error_prefix(err, "create the image '%s'", path);
+    }
+    return 0;
+}

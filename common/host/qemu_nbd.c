@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* qemu_nbd.c - see qemu.h; the NBD server
+ *
+ * Socket activation: we make the socket and listen, so there is no name to
+ * wait for, no port to be taken, and no moment when others could connect.  A
+ * first connection of our own tells whether the server lives: it ends after
+ * the greeting in the way the protocol wants it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/spawn.h"
+#include "base/stop.h"
+#include "base/text.h"
+#include "host/qemu_private.h"
+
+#define START_TIMEOUT_MS 60000
+#define END_TIMEOUT_MS 10000   /* for one that has said it ends */
+#define STOP_TIMEOUT_MS 600000 /* much may be left to write */
+#define STDERR_MAX (16 * KIB)
+#define CLIENTS_MAX 64
+
+struct qemu_nbd {
+    char *path;
+    char *socket_path;
+    bool bound; /* the socket's name is ours to remove */
+    struct child *child;
+    enum qemu_cache cache;
+    enum qemu_aio aio;
+};
+
+void qemu_nbd_free(struct qemu_nbd *s)
+{
+    if (!s)
+        return;
+    child_free(s->child);
+    if (s->bound)
+        unlink(s->socket_path);
+    free(s->socket_path);
+    free(s->path);
+    free(s);
+}
+
+enum qemu_cache qemu_nbd_cache(const struct qemu_nbd *server)
+{
+    return server->cache;
+}
+
+enum qemu_aio qemu_nbd_aio(const struct qemu_nbd *server)
+{
+    return server->aio;
+}
+
+pid_t qemu_nbd_pid(const struct qemu_nbd *server)
+{
+    return child_pid(server->child);
+}
+
+int qemu_nbd_fd(const struct qemu_nbd *server)
+{
+    return child_fd(server->child);
+}
+
+static struct qemu_nbd *server_new(const char *path, const char *socket_path)
+{
+    _cleanup_(qemu_nbd_freep) struct qemu_nbd *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return NULL;
+    s->path = qemu_file_argument(path);
+    s->socket_path = strdup(socket_path);
+    if (!s->path || !s->socket_path)
+        return NULL;
+    return take(s);
+}
+
+static int socket_address(const char *path, struct sockaddr_un *ret,
+                          struct error *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (strlen(path) >= sizeof(address.sun_path))
+        return error_set(err, ERR_INPUT,
+                         "the socket name '%s' is too long (at most %zu bytes)",
+                         path, sizeof(address.sun_path) - 1);
+    strcpy(address.sun_path, path);
+    *ret = address;
+    return 0;
+}
+
+/* Returns the listening socket, mode 0600 from the first moment on. */
+static int listen_on(struct qemu_nbd *s, struct error *err)
+{
+    struct sockaddr_un address;
+    _cleanup_close_ int fd = -1;
+
+    if (socket_address(s->socket_path, &address, err) < 0)
+        return -1;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || fchmod(fd, 0600) < 0)
+        return error_errno(err, errno, "make a socket");
+    if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+        if (errno == EADDRINUSE)
+            return error_set(err, ERR_EXISTS,
+                             "the socket '%s' is already there",
+                             s->socket_path);
+        return error_errno(err, errno, "make the socket '%s'", s->socket_path);
+    }
+    s->bound = true;
+    if (listen(fd, CLIENTS_MAX) < 0)
+        return error_errno(err, errno, "listen on '%s'", s->socket_path);
+    return take_fd(fd);
+}
+
+/* Does the file system of this file offer O_DIRECT? */
+static bool can_direct(const char *path)
+{
+    _cleanup_close_ int fd = -1;
+
+    fd = open(path, O_RDONLY | O_DIRECT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return fd >= 0;
+}
+
+static void choose_modes(struct qemu_nbd *s, const struct qemu_nbd_options *o)
+{
+    s->cache = o->cache;
+    if (s->cache == QEMU_CACHE_AUTO)
+        s->cache = can_direct(s->path) ? QEMU_CACHE_NONE : QEMU_CACHE_WRITEBACK;
+    s->aio = o->aio;
+    if (s->aio == QEMU_AIO_AUTO ||
+        (s->aio == QEMU_AIO_NATIVE && s->cache != QEMU_CACHE_NONE))
+        s->aio = QEMU_AIO_THREADS;
+}
+
+static const char *aio_argument(enum qemu_aio aio)
+{
+    switch (aio) {
+    case QEMU_AIO_NATIVE:
+        return "--aio=native";
+    case QEMU_AIO_IO_URING:
+        return "--aio=io_uring";
+    default:
+        return "--aio=threads";
+    }
+}
+
+static int run_server(struct qemu_nbd *s, const char *format,
+                      const struct qemu_nbd_options *o, int listen_fd,
+                      struct error *err)
+{
+    const char *argv[16] = {"qemu-nbd", "--persistent", "--format", format};
+    struct spawn_request req = {
+        .argv = argv, .pass_fd = listen_fd, .die_with_us = true};
+    char shared[24];
+    size_t n = 4;
+
+    snprintf(shared, sizeof(shared), "--shared=%u", o->shared ? o->shared : 1);
+    argv[n++] = shared;
+    argv[n++] =
+        s->cache == QEMU_CACHE_NONE ? "--cache=none" : "--cache=writeback";
+    argv[n++] = aio_argument(s->aio);
+    if (o->read_only)
+        argv[n++] = "--read-only";
+    if (o->discard)
+        argv[n++] = "--discard=unmap";
+    if (o->detect_zeroes)
+        argv[n++] = o->discard ? "--detect-zeroes=unmap" : "--detect-zeroes=on";
+    if (o->bitmap) {
+        argv[n++] = "--bitmap";
+        argv[n++] = o->bitmap;
+    }
+    argv[n++] = s->path;
+    if (spawn_start(&req, &s->child, err) < 0)
+        return qemu_missing_hint(err);
+    return 0;
+}
+
+/* Text after `prefix` if it begins so, else the text. */
+static char *skip(char *text, const char *prefix)
+{
+    size_t n = strlen(prefix);
+
+    return strncmp(text, prefix, n) == 0 ? text + n : text;
+}
+
+/* A complaint of qemu-nbd, made one sentence in place: without its own name,
+ * and with what it says about locks in words that help.
+ */
+static const char *sentence(char *stderr_text)
+{
+    char *text = skip(stderr_text, "qemu-nbd: ");
+    size_t length = strlen(text);
+
+    if (strstr(text, "Is another process using"))
+        return "the image is in use by another process (a running guest?)";
+    while (length > 0 && text[length - 1] == '\n')
+        text[--length] = '\0';
+    for (char *p = text; (p = strchr(p, '\n')); p++)
+        *p = ' ';
+    if (strncmp(text, "Failed to blk_new_open '", 24) == 0) {
+        char *end = strstr(text + 24, "': ");
+
+        text = end ? end + 3 : text;
+    }
+    return text[0] ? text : "no reason given";
+}
+
+/* It has ended, or is about to: why? */
+static int why_ended(struct qemu_nbd *s, struct error *err)
+{
+    _cleanup_error_ struct error why = ERROR_INIT;
+    _cleanup_free_ char *text = NULL;
+
+    if (child_wait(s->child, END_TIMEOUT_MS, &why) == 0)
+        return error_set(err, ERR_CHILD, "qemu-nbd ended at once");
+    if (why.kind != ERR_CHILD) {
+        error_move(err, &why);
+        return -1;
+    }
+    text = child_stderr_tail(s->child, STDERR_MAX);
+    if (!text)
+        return error_memory(err);
+    return error_set_code(err, ERR_CHILD, why.code, "qemu-nbd: %s",
+                          sentence(text));
+}
+
+/* Read exactly `length` bytes.  Outcome 1: done; 0: the other side is gone. */
+static int hear(int fd, void *buffer, size_t length, struct error *err)
+{
+    size_t got = 0;
+
+    while (got < length) {
+        ssize_t n;
+
+        switch (stop_wait(fd, START_TIMEOUT_MS)) {
+        case STOP_NOW:
+            return stop_check(err);
+        case STOP_TIMEOUT:
+            return error_set(err, ERR_TIMEOUT,
+                             "qemu-nbd does not answer within %d s",
+                             START_TIMEOUT_MS / 1000);
+        case STOP_READY:
+            break;
+        }
+        n = recv(fd, (char *)buffer + got, length - got, MSG_DONTWAIT);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (n <= 0)
+            return 0;
+        got += (size_t)n;
+    }
+    return 1;
+}
+
+/* Connect, hear the greeting, and say that we want nothing. */
+static int greet(struct qemu_nbd *s, struct error *err)
+{
+    static const char expected[16] = {'N', 'B', 'D', 'M', 'A', 'G', 'I', 'C',
+                                      'I', 'H', 'A', 'V', 'E', 'O', 'P', 'T'};
+    /* client flags; then magic, NBD_OPT_ABORT and no data */
+    static const char abort_option[20] = {0,   0,   0,   1,   'I', 'H', 'A',
+                                          'V', 'E', 'O', 'P', 'T', 0,   0,
+                                          0,   2,   0,   0,   0,   0};
+    char greeting[18];
+    char reply[20];
+    struct sockaddr_un address;
+    _cleanup_close_ int fd = -1;
+    int r;
+
+    if (socket_address(s->socket_path, &address, err) < 0)
+        return -1;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return error_errno(err, errno, "make a socket");
+    /* Does not wait: the connection is made by the kernel's queue.  If it is
+     * refused, the server has ended already.
+     */
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+        return errno == ECONNREFUSED
+                   ? why_ended(s, err)
+                   : error_errno(err, errno, "connect to '%s'", s->socket_path);
+    r = hear(fd, greeting, sizeof(greeting), err);
+    if (r <= 0)
+        return r < 0 ? -1 : why_ended(s, err);
+    if (memcmp(greeting, expected, sizeof(expected)) != 0)
+        return error_set(err, ERR_CHILD, "qemu-nbd does not speak NBD");
+    if (send(fd, abort_option, sizeof(abort_option), MSG_NOSIGNAL) < 0)
+        return why_ended(s, err);
+    r = hear(fd, reply, sizeof(reply), err);
+    return r < 0 ? -1 : 0;
+}
+
+static int start(struct qemu_nbd *s, const char *format,
+                 const struct qemu_nbd_options *options, struct error *err)
+{
+    _cleanup_close_ int listen_fd = -1;
+
+    if (options->shared > CLIENTS_MAX)
+        return error_set(err, ERR_INPUT, "more than %d clients", CLIENTS_MAX);
+    choose_modes(s, options);
+    listen_fd = listen_on(s, err);
+    if (listen_fd < 0 || run_server(s, format, options, listen_fd, err) < 0)
+        return -1;
+    /* With ours closed, the end of the server is the end of the socket. */
+    closep(&listen_fd);
+    return greet(s, err);
+}
+
+int qemu_nbd_start(const char *path, const char *format,
+                   const char *socket_path,
+                   const struct qemu_nbd_options *options,
+                   struct qemu_nbd **ret, struct error *err)
+{
+    _cleanup_(qemu_nbd_freep) struct qemu_nbd *s =
+        server_new(path, socket_path);
+
+    if (!s)
+        return error_memory(err);
+    if (start(s, format, options, err) < 0)
+        return error_prefix(err, "serve the image '%s'", path);
+    *ret = take(s);
+    return 0;
+}
+
+/* A line of stderr that tells of no lost data. */
+static bool is_harmless(const char *line)
+{
+    static const char *const harmless[] = {
+        "qemu-nbd: Disconnect client",          /* one went without a word */
+        "qemu-nbd: option negotiation failed:", /* the same, earlier */
+        "qemu-nbd: warning:",
+    };
+
+    for (size_t i = 0; i < array_size(harmless); i++)
+        if (strncmp(line, harmless[i], strlen(harmless[i])) == 0)
+            return true;
+    return line[0] == '\0';
+}
+
+static int check_complaints(struct qemu_nbd *s, struct error *err)
+{
+    _cleanup_free_ char *text = child_stderr_tail(s->child, STDERR_MAX);
+    char *rest = text;
+    char *line;
+
+    if (!text)
+        return error_memory(err);
+    while ((line = strsep(&rest, "\n")))
+        if (!is_harmless(line))
+            return error_set(err, ERR_CHILD, "qemu-nbd: %s", sentence(line));
+    return 0;
+}
+
+/* SIGTERM makes it flush, close the image and exit with 0.  Unlike child_stop
+ * this does not take death by that signal for success, and does not give up
+ * while there is something to write.
+ */
+static int end(struct qemu_nbd *s, struct error *err)
+{
+    struct pollfd p = {child_fd(s->child), POLLIN, 0};
+    int n;
+
+    if (child_running(s->child))
+        kill(child_pid(s->child), SIGTERM);
+    do
+        n = poll(&p, 1, STOP_TIMEOUT_MS);
+    while (n < 0 && errno == EINTR);
+    if (n == 0)
+        return error_set(err, ERR_TIMEOUT,
+                         "qemu-nbd does not end within %d s of SIGTERM",
+                         STOP_TIMEOUT_MS / 1000);
+    if (child_running(s->child)) /* collects it */
+        return error_set(err, ERR_CHILD, "qemu-nbd cannot be waited for");
+    if (child_wait(s->child, 0, err) < 0)
+        return -1;
+    return check_complaints(s, err);
+}
+
+int qemu_nbd_stop(struct qemu_nbd *own_server, struct error *err)
+{
+    _cleanup_(qemu_nbd_freep) struct qemu_nbd *s = own_server;
+
+    if (end(s, err) < 0)
+        return error_prefix(err, "close the image '%s'", s->path);
+    return 0;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* groups.h - the options that all programs share, as argp children
+ *
+ *     static const struct argp_child children[] = {
+ *         {&cli_common_argp, 0, "Output and help:", 9}, {0},
+ *     };
+ *
+ *     case ARGP_KEY_INIT:
+ *         state->child_inputs[0] = &options->common;
+ *
+ * and cli_parse(&argp, argc, argv, options) in the place of argp_parse.
+ * Wrong usage ends the program with status 64.  Knows argp and libc only.
+ */
+#ifndef CLI_GROUPS_H
+#define CLI_GROUPS_H
+
+#include <argp.h>
+#include <stdbool.h>
+
+struct cli_common {
+    bool verbose;    /* -v: debug records too */
+    bool quiet;      /* --quiet: nothing on stderr; implies noprogress */
+    bool nocolor;    /* --nocolor */
+    bool noprogress; /* -n: no bars, no lines in between */
+};
+
+/* -v, --quiet, --nocolor, -n; -h, --help, --usage, -V.  Its input is a struct
+ * cli_common, which it clears first.
+ */
+extern const struct argp cli_common_argp;
+
+/* Parse the command line into `input` (argp's).  Returns when it is right;
+ * else, and after --help, --usage and --version, the program ends here.
+ */
+void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
+
+/* The value of an option with OPTION_ARG_OPTIONAL whose value is a whole
+ * number: `arg` itself ("-z5", "--compress=5"), without a "=" in front
+ * ("-z=5"); or, if that is NULL, the next word if it is a number, maybe with a
+ * minus ("-z 5", "-z -1"), which is then used up; else NULL.
+ */
+const char *cli_optional_number(struct argp_state *state, const char *arg);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* startup.c - see startup.h */
+#include "cli/startup.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/stop.h"
+#include "base/text.h"
+#include "cli/exit.h"
+
+void startup_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd < 0) /* nowhere to complain either */
+        _exit(EXIT_FAILED);
+    close(fd);
+}
+
+int startup_begin(const char *program, const struct cli_common *common,
+                  struct error *err)
+{
+    const char *no_color = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+    bool colour = !common->nocolor && !(no_color && *no_color) && term &&
+                  strcmp(term, "dumb") != 0 && isatty(STDERR_FILENO);
+
+    log_name(program);
+    log_thread("main");
+    log_limit(common->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    log_stderr(!common->quiet, colour);
+    return stop_init(err);
+}
+
+bool startup_progress(const struct cli_common *common)
+{
+    return !common->quiet && !common->noprogress;
+}
+
+/* Print `word` with user info and query of a URI replaced. */
+static void print_word(FILE *f, const char *word, size_t length)
+{
+    const char *end = word + length;
+    const char *mark = memmem(word, length, "://", 3);
+    const char *host = mark ? mark + 3 : NULL;
+    const char *query = host ? memchr(host, '?', (size_t)(end - host)) : NULL;
+    const char *path;
+    const char *at;
+
+    if (!mark) {
+        fwrite(word, 1, length, f);
+        return;
+    }
+    if (query)
+        end = query;
+    path = memchr(host, '/', (size_t)(end - host));
+    at = memrchr(host, '@', (size_t)((path ? path : end) - host));
+    fwrite(word, 1, (size_t)(host - word), f);
+    if (at)
+        fputs("***", f);
+    host = at ? at : host;
+    fwrite(host, 1, (size_t)(end - host), f);
+    if (query)
+        fputs("?***", f);
+}
+
+/* Is `word` the option --password, maybe abbreviated or with a value?  The
+ * shortest form is what no other option begins with.
+ */
+static bool is_password(const char *word)
+{
+    static const char option[] = "--password";
+    size_t length = strcspn(word, "=");
+
+    return length >= strlen("--pas") && length <= strlen(option) &&
+           strncmp(word, option, length) == 0;
+}
+
+/* A new string: one argument as it may be shown; `after_password`: it is the
+ * value of the one before it.
+ */
+static char *redacted(const char *word, bool after_password)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *f = open_memstream(&text, &length);
+    bool failed;
+
+    if (!f)
+        return NULL;
+    if (after_password)
+        fputs("***", f);
+    else if (is_password(word) && strchr(word, '='))
+        fprintf(f, "%.*s=***", (int)strcspn(word, "="), word);
+    else
+        print_word(f, word, strlen(word));
+    failed = ferror(f) != 0;
+    if (fclose(f) != 0 || failed)
+        free(take(text));
+    return text;
+}
+
+char *startup_command_line(int argc, char *const *argv)
+{
+    _cleanup_free_ char *line = strdup("");
+    bool secret = false;
+
+    for (int i = 0; i < argc && line; i++) {
+        _cleanup_free_ char *word = redacted(argv[i], secret);
+        _cleanup_free_ char *quoted = NULL;
+        char *longer;
+
+        if (word)
+            quoted = strcmp(word, "***") == 0 ? strdup(word) : text_quote(word);
+        if (!quoted)
+            return NULL;
+        longer = text_dup_printf("%s%s%s", line, i > 0 ? " " : "", quoted);
+        free(line);
+        line = longer;
+        secret = is_password(argv[i]) && !strchr(argv[i], '=');
+    }
+    return take(line);
+}
+
+void startup_banner(int argc, char *const *argv)
+{
+    _cleanup_free_ char *line = startup_command_line(argc, argv);
+
+    log_info("Version: %s Arguments: %s", VERSION, line ? line : "?");
+}

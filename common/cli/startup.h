@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* startup.h - what every main does first
+ *
+ *     startup_descriptors();
+ *     options_parse(argc, argv, &options);
+ *     if (startup_begin("virtnbdbackup", &options.common, &err) < 0) ...
+ *     log_open_file(...);
+ *     startup_banner(argc, argv);
+ */
+#ifndef CLI_STARTUP_H
+#define CLI_STARTUP_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/macro.h"
+#include "cli/groups.h"
+
+/* If we were started without stdin, stdout or stderr, put /dev/null there, so
+ * that no file of ours becomes one of them.  The first line of main.
+ */
+void startup_descriptors(void);
+
+/* Set up the log (name, level, stderr, colour only on a terminal and without
+ * NO_COLOR in the environment) and the handlers of base/stop.  Before any
+ * thread.
+ */
+must_check int startup_begin(const char *program,
+                             const struct cli_common *common,
+                             struct error *err);
+
+/* Should progress be shown (for progress_new)? */
+bool startup_progress(const struct cli_common *common);
+
+/* Log, at info level, the version and the command line without secrets. */
+void startup_banner(int argc, char *const *argv);
+
+/* A new string: the command line, quoted for a shell, without the values of
+ * --password and without user info and query of URIs.  NULL: no memory.
+ */
+must_check char *startup_command_line(int argc, char *const *argv);
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* disk.c - see disk.h */
+#include "disk.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "engine.h"
+#include "nbd/status.h"
+#include "stream/writer.h"
+
+/* Reads of PLAN_READ_SIZE in flight; more do not make QEMU faster. */
+#define READS_IN_FLIGHT 16
+
+#define CONNECT_TIMEOUT_MS 30000
+
+struct text_buffer {
+    char *bytes;
+    size_t length;
+};
+
+/* A stream_put into memory. */
+static int collect_text(void *opaque, const void *bytes, size_t length,
+                        struct error *err)
+{
+    struct text_buffer *text = opaque;
+    char *bigger = realloc(text->bytes, text->length + length);
+
+    if (!bigger)
+        return error_memory(err);
+    memcpy(bigger + text->length, bytes, length);
+    text->bytes = bigger;
+    text->length += length;
+    return 0;
+}
+
+/* What an uncompressed file starts with. */
+static int make_head(const struct meta *meta, struct text_buffer *ret,
+                     struct error *err)
+{
+    _cleanup_writer_ struct stream_writer writer = WRITER_INIT;
+
+    writer_init(&writer, collect_text, ret);
+    return writer_meta(&writer, meta, err);
+}
+
+static struct plan_policy choose_policy(const struct disk_task *task)
+{
+    /* Uncompressed, zeroes in data frames cost nothing (they are holes) and
+     * the file equals upstream's; compressed, they cost four bytes in a
+     * thousand, which only `cover` is worth. */
+    return (struct plan_policy){
+        .max_frame = task->level > 0 ? PLAN_CHUNK_SIZE : 0,
+        .zero_as_data = task->cover,
+        .allocated_zero_as_data = task->cover || task->level == 0,
+    };
+}
+
+/* How many segments and frames the memory allows. */
+static unsigned share(unsigned memory, size_t each, unsigned least)
+{
+    return MAX_OF((unsigned)(memory / each), least);
+}
+
+static int fill_meta(const struct disk_task *task, uint64_t virtual_size,
+                     uint64_t data_size, char *date, struct meta *ret)
+{
+    meta_date_now(date);
+    *ret = (struct meta){
+        .virtual_size = virtual_size,
+        .data_size = data_size,
+        .date = date,
+        .disk_name = (char *)task->name,
+        .disk_format = (char *)task->format,
+        .checkpoint_name = (char *)task->checkpoint,
+        .parent_checkpoint = (char *)task->parent,
+        .incremental = task->incremental,
+        .compressed = task->level > 0,
+        .level = task->level,
+    };
+    return 0;
+}
+
+struct copying {
+    const struct disk_task *task;
+    struct nbd_conn *conn;
+    struct extent_list extents;
+    struct plan_totals totals;
+    struct progress_disk *progress;
+    struct outfile *out;
+    struct index_writer *index;
+    int wake_fd;
+};
+
+static void copying_done(struct copying *c)
+{
+    outfile_free(c->out);
+    index_writer_free(c->index);
+    nbd_conn_close(c->conn);
+    extent_list_free(&c->extents);
+    closep(&c->wake_fd);
+}
+
+static int open_output(struct copying *c, struct error *err)
+{
+    const struct disk_task *task = c->task;
+    unsigned memory = task->level > 0 ? task->memory / 3 : task->memory;
+
+    c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (c->wake_fd < 0)
+        return error_errno(err, errno, "make an event descriptor");
+    if (index_writer_new(task->dirfd, task->index_file, nbd_conn_size(c->conn),
+                         &c->index, err) < 0)
+        return -1;
+    return outfile_open(task->sink, task->data_file,
+                        share(memory, OUT_SEGMENT_SIZE, 2), task->writers,
+                        c->progress, c->wake_fd, &c->out, err);
+}
+
+static int run_engine(struct copying *c, const struct meta *meta,
+                      const struct plan_policy *policy, uint64_t *ret_size,
+                      struct error *err)
+{
+    const struct disk_task *task = c->task;
+    struct text_buffer head = {NULL, 0};
+    _cleanup_free_ char *head_bytes = NULL;
+    struct engine e = {
+        .meta = meta,
+        .extents = &c->extents,
+        .policy = *policy,
+        .out = c->out,
+        .index = c->index,
+        .codecs = task->codecs,
+        .progress = c->progress,
+        .level = task->level,
+        /* A frame takes its plain bytes and about as many coded ones. */
+        .frames = share(task->memory / 3 * 2, 2 * PLAN_CHUNK_SIZE, 2),
+        .wake_fd = c->wake_fd,
+    };
+
+    if (pull_new(&c->conn, 1, READS_IN_FLIGHT, task->io_timeout_ms, &e.pull,
+                 err) < 0)
+        return -1;
+    if (task->level > 0)
+        return engine_packed(&e, ret_size, err);
+    if (make_head(meta, &head, err) < 0) {
+        pull_free(e.pull);
+        free(head.bytes);
+        return -1;
+    }
+    head_bytes = head.bytes;
+    e.head = head_bytes;
+    e.head_length = head.length;
+    return engine_plain(&e, ret_size, err);
+}
+
+/* Write the file and the index; both complete and durable in the end. */
+static int copy_disk(struct copying *c, struct disk_result *ret,
+                     struct error *err)
+{
+    const struct disk_task *task = c->task;
+    struct plan_policy policy = choose_policy(task);
+    char date[META_DATE_SIZE];
+    struct meta meta;
+
+    plan_totals(&c->extents, &policy, &c->totals);
+    fill_meta(task, nbd_conn_size(c->conn), c->totals.data_size, date, &meta);
+    c->progress = progress_add(task->progress, task->name, c->totals.read_size);
+    if (open_output(c, err) < 0 ||
+        run_engine(c, &meta, &policy, &ret->file_size, err) < 0 ||
+        outfile_finish(c->out, ret->file_size, &ret->adler, err) < 0 ||
+        index_writer_finish(c->index, ret->file_size, ret->index_hash, err) < 0)
+        return -1;
+    ret->virtual_size = meta.virtual_size;
+    ret->data_size = c->totals.data_size;
+    ret->zero_size = c->totals.hole_size + c->totals.zero_size;
+    ret->read_size = c->totals.read_size;
+    progress_done(c->progress);
+    return 0;
+}
+
+int disk_back_up(const struct disk_task *task, struct disk_result *ret,
+                 struct error *err)
+{
+    static const char *const contexts[] = {STATUS_ALLOCATION, NULL};
+    _cleanup_(copying_done) struct copying c = {.task = task, .wake_fd = -1};
+    struct disk_result result = {0};
+
+    if (nbd_conn_open(&task->target, contexts, CONNECT_TIMEOUT_MS, &c.conn,
+                      err) < 0 ||
+        status_allocation(c.conn, task->io_timeout_ms, &c.extents, err) < 0)
+        return -1;
+    log_debug("%zu extents in %llu bytes", c.extents.count,
+              (unsigned long long)nbd_conn_size(c.conn));
+    if (copy_disk(&c, &result, err) < 0)
+        return -1;
+    *ret = result;
+    return 0;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* disk.h - one disk from an NBD export to a finished stream file
+ *
+ * Connects, asks what is allocated, reads asynchronously, and writes the
+ * stream file and its index, both durable but still under temporary names:
+ * whether they become part of a restore point is decided elsewhere.
+ *
+ * Knows neither libvirt nor manifests.
+ */
+#ifndef BACKUP_DISK_H
+#define BACKUP_DISK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "base/workers.h"
+#include "nbd/conn.h"
+#include "set/index.h"
+#include "sink/sink.h"
+
+struct disk_task {
+    const char *name;   /* target of the disk: vda */
+    const char *format; /* driver type: qcow2 */
+    struct nbd_target target;
+    struct sink *sink;
+    int dirfd;             /* where the index goes */
+    const char *data_file; /* final names; both are made under others */
+    const char *index_file;
+    /* What the metadata says. */
+    const char *checkpoint;
+    const char *parent; /* "" for none */
+    bool incremental;
+    int level; /* of lz4; 0: not compressed */
+    /* Cover the whole disk with data frames, because older data of the same
+     * disk lies in the directory and not every reader applies zero frames. */
+    bool cover;
+    unsigned memory;         /* bytes of buffers this disk may use */
+    struct workers *writers; /* shared by all disks */
+    struct workers *codecs;  /* the same; only used when compressing */
+    struct progress *progress;
+    int io_timeout_ms; /* silence of the server that ends the run */
+};
+
+struct disk_result {
+    uint64_t virtual_size; /* bytes of the disk */
+    uint64_t data_size;    /* bytes in data frames, holes included */
+    uint64_t zero_size;    /* bytes stored as zeroes without being read */
+    uint64_t read_size;    /* bytes that were read */
+    uint64_t file_size;    /* bytes of the data file */
+    uint32_t adler;        /* adler32 of the data file */
+    char index_hash[HASH_TEXT_SIZE];
+};
+
+/* Back the disk up.  On success `<data_file>.partial` is complete and
+ * durable.  On failure nothing of ours is left.
+ */
+must_check int disk_back_up(const struct disk_task *task,
+                            struct disk_result *ret, struct error *err);
+
+#endif

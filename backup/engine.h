@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* engine.h - the two ways from extents to a stream file
+ *
+ * Both read asynchronously and keep a constant amount of memory.  They differ
+ * in what is known in advance: uncompressed, the place of every byte, so that
+ * reads land where they are written from (plain.c); compressed, nothing, so
+ * that frames are coded by several threads and put in order (packed.c).
+ */
+#ifndef BACKUP_ENGINE_H
+#define BACKUP_ENGINE_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "base/workers.h"
+#include "block/extent.h"
+#include "block/plan.h"
+#include "nbd/pull.h"
+#include "outfile.h"
+#include "set/index.h"
+#include "stream/meta.h"
+
+struct engine {
+    const struct meta *meta;
+    const char *head; /* the same as bytes: header, JSON, line end */
+    size_t head_length;
+    const struct extent_list *extents;
+    struct plan_policy policy;
+    struct pull *pull; /* the engine frees it and sets it to NULL */
+    struct outfile *out;
+    struct index_writer *index;
+    struct workers *codecs;
+    struct progress_disk *progress;
+    int level;
+    unsigned frames; /* packed: frames under way at the most */
+    int wake_fd;     /* signalled by writers and codec threads */
+};
+
+/* Copy everything; then all segments are collected and `*ret_size` is the
+ * size of the file.  In any case no read is under way any more.
+ */
+must_check int engine_plain(struct engine *e, uint64_t *ret_size,
+                            struct error *err);
+must_check int engine_packed(struct engine *e, uint64_t *ret_size,
+                             struct error *err);
+
+/* Wait until the server, a writer or a codec thread did something. */
+must_check int engine_wait(struct engine *e, struct error *err);
+
+/* Wait until a writer or a codec thread did something. */
+must_check int engine_wait_job(struct engine *e, struct error *err);
+
+#endif

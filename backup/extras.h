@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* extras.h - the small files of a point besides the data
+ *
+ * The domain's configuration, what qemu-img says about each image (a restore
+ * makes its images alike), and the checkpoint's description.  All are named in
+ * the intent before they are made.
+ */
+#ifndef BACKUP_EXTRAS_H
+#define BACKUP_EXTRAS_H
+
+#include "base/error.h"
+#include "point.h"
+#include "set/manifest.h"
+
+/* Write the files and list them in the manifest. */
+must_check int extras_write(struct run *run, struct manifest *m,
+                            struct error *err);
+
+/* Names of the files, for the intent. */
+must_check int extras_name(const struct run *run, struct intent *in,
+                           struct error *err);
+
+#endif

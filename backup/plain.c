@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* plain.c - the engine for uncompressed streams, see engine.h
+ *
+ * Two walks over the same layout: the filler puts headers into segments and
+ * starts reads that land at their final place; the hasher follows when a
+ * segment's reads are complete, in the order of the file, adds the records of
+ * the index, and hands the segment to the writers.
+ */
+#include "engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "layout.h"
+
+struct plain {
+    struct engine *e;
+    struct layout fill;
+    struct out_segment *segment; /* being filled; NULL: none */
+    struct layout_piece piece;   /* being filled in */
+    uint64_t piece_done;
+    bool finished;              /* everything is in segments or was skipped */
+    struct out_segment **queue; /* filled or being filled, not yet hashed */
+    unsigned queue_size;
+    uint64_t head, tail;
+    struct layout hash;
+    struct index_hasher *hasher;
+    struct index_record record; /* the chunk being hashed */
+};
+
+/* Step over whole segments of a hole, which nobody needs to see. */
+static void skip_hole(struct plain *p)
+{
+    uint64_t ahead = layout_hole_ahead(&p->fill);
+    uint64_t end = layout_position(&p->fill) + ahead / OUT_BLOCK * OUT_BLOCK;
+    struct layout_piece piece;
+
+    if (ahead < OUT_SEGMENT_SIZE)
+        return;
+    while (layout_next(&p->fill, end, &piece))
+        continue;
+}
+
+static bool open_segment(struct plain *p)
+{
+    if (p->finished)
+        return false;
+    skip_hole(p);
+    p->segment = outfile_segment(p->e->out, layout_position(&p->fill));
+    if (!p->segment)
+        return false;
+    p->queue[p->tail++ % p->queue_size] = p->segment;
+    return true;
+}
+
+static void close_segment(struct plain *p)
+{
+    p->segment->used = (size_t)(layout_position(&p->fill) - p->segment->offset);
+    p->segment->full = true;
+    p->segment = NULL;
+}
+
+/* Start reads of the current piece while the server has room.  Outcome 1:
+ * the piece is done.
+ */
+static int fill_reads(struct plain *p, struct error *err)
+{
+    const struct layout_piece *piece = &p->piece;
+    size_t base = (size_t)(piece->file_offset - p->segment->offset);
+
+    while (p->piece_done < piece->length) {
+        size_t n =
+            (size_t)MIN_OF(piece->length - p->piece_done, PLAN_READ_SIZE);
+
+        if (pull_room(p->e->pull) == 0)
+            return 0;
+        if (pull_read(p->e->pull, piece->disk_offset + p->piece_done, n,
+                      p->segment->data + base + p->piece_done, p->segment,
+                      err) < 0)
+            return -1;
+        p->segment->pending++;
+        p->piece_done += n;
+    }
+    return 1;
+}
+
+/* Put the current piece into the segment.  Outcome 1: it is done. */
+static int fill_piece(struct plain *p, struct error *err)
+{
+    const struct layout_piece *piece = &p->piece;
+    size_t base = (size_t)(piece->file_offset - p->segment->offset);
+
+    switch (piece->kind) {
+    case LAYOUT_TEXT:
+        memcpy(p->segment->data + base, piece->text, (size_t)piece->length);
+        return 1;
+    case LAYOUT_HOLE:
+        out_segment_hole(p->segment, base, base + (size_t)piece->length);
+        return 1;
+    case LAYOUT_READ:
+    default:
+        return fill_reads(p, err);
+    }
+}
+
+/* Take the layout's next piece into the segment, or close it. */
+static bool next_piece(struct plain *p)
+{
+    uint64_t limit = p->segment->offset + OUT_SEGMENT_SIZE;
+
+    if (layout_next(&p->fill, limit, &p->piece)) {
+        p->piece_done = 0;
+        return true;
+    }
+    p->finished = layout_ended(&p->fill);
+    close_segment(p);
+    return false;
+}
+
+/* Fill segments until something has to be waited for. */
+static int fill(struct plain *p, struct error *err)
+{
+    for (;;) {
+        int done;
+
+        if (!p->segment && (!open_segment(p) || !next_piece(p)))
+            return 0;
+        done = fill_piece(p, err);
+        if (done <= 0)
+            return done;
+        if (!next_piece(p) && p->finished)
+            return 0;
+    }
+}
+
+static int end_chunk(struct plain *p, struct error *err)
+{
+    index_hasher_get(p->hasher, p->record.hash);
+    p->record.hashed = true;
+    if (index_writer_add(p->e->index, &p->record, err) < 0)
+        return -1;
+    p->record.length = 0;
+    return 0;
+}
+
+/* Hash a piece that was read, chunk by chunk from the frame's start on. */
+static int hash_read(struct plain *p, const struct layout_piece *piece,
+                     const unsigned char *data, struct error *err)
+{
+    uint64_t done = 0;
+
+    progress_read(p->e->progress, piece->length);
+    while (done < piece->length) {
+        struct index_record *r = &p->record;
+        uint64_t n;
+
+        if (r->length == 0) {
+            *r = (struct index_record){
+                .kind = INDEX_DATA,
+                .offset = piece->disk_offset + done,
+                .file_offset = piece->file_offset + done,
+            };
+            index_hasher_reset(p->hasher);
+        }
+        n = MIN_OF(piece->length - done, PLAN_CHUNK_SIZE - r->length);
+        index_hasher_add(p->hasher, data + done, (size_t)n);
+        done += n;
+        r->length += n;
+        r->stored_length = r->length;
+        if ((r->length == PLAN_CHUNK_SIZE ||
+             (piece->frame_ends && done == piece->length)) &&
+            end_chunk(p, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Zeroes need no hash: one record tells the whole frame. */
+static int add_zero(struct plain *p, const struct plan_frame *frame,
+                    uint64_t file_offset, uint64_t stored, struct error *err)
+{
+    struct index_record record = {
+        .kind = INDEX_ZERO,
+        .offset = frame->offset,
+        .length = frame->length,
+        .file_offset = file_offset,
+        .stored_length = stored,
+    };
+
+    return index_writer_add(p->e->index, &record, err);
+}
+
+/* Walk the layout up to `limit`; `s` holds the bytes, NULL in skipped holes. */
+static int hash_until(struct plain *p, uint64_t limit,
+                      const struct out_segment *s, struct error *err)
+{
+    struct layout_piece piece;
+
+    while (layout_next(&p->hash, limit, &piece)) {
+        int r = 0;
+
+        if (piece.kind == LAYOUT_TEXT && piece.zero.length > 0)
+            r = add_zero(p, &piece.zero, 0, 0, err);
+        else if (piece.kind == LAYOUT_HOLE && piece.frame_starts)
+            r = add_zero(p, &piece.frame, piece.file_offset, piece.frame.length,
+                         err);
+        else if (piece.kind == LAYOUT_READ)
+            r = hash_read(p, &piece, s->data + (piece.file_offset - s->offset),
+                          err);
+        if (r < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Hash and submit the segments whose reads are complete.  Outcome 1: some. */
+static int hash_ready(struct plain *p, struct error *err)
+{
+    int some = 0;
+
+    while (p->head < p->tail) {
+        struct out_segment *s = p->queue[p->head % p->queue_size];
+
+        if (!s->full || s->pending > 0)
+            break;
+        if (hash_until(p, s->offset, NULL, err) < 0 ||
+            hash_until(p, s->offset + s->used, s, err) < 0)
+            return -1;
+        p->head++;
+        outfile_submit(p->e->out, s);
+        some = 1;
+    }
+    return some;
+}
+
+static void take_reads(struct plain *p)
+{
+    struct out_segment *s;
+
+    while ((s = pull_done(p->e->pull)))
+        s->pending--;
+}
+
+static int run(struct plain *p, struct error *err)
+{
+    while (!p->finished || p->head < p->tail || !outfile_idle(p->e->out)) {
+        int hashed, collected;
+
+        take_reads(p);
+        if (fill(p, err) < 0)
+            return -1;
+        hashed = hash_ready(p, err);
+        if (hashed < 0)
+            return -1;
+        collected = outfile_collect(p->e->out, err);
+        if (collected < 0)
+            return -1;
+        if (hashed + collected == 0 && engine_wait(p->e, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int engine_plain(struct engine *e, uint64_t *ret_size, struct error *err)
+{
+    int r;
+    struct plain p = {.e = e, .queue_size = outfile_count(e->out)};
+    _cleanup_free_ struct out_segment **queue =
+        calloc(p.queue_size, sizeof(struct out_segment *));
+
+    if (!queue)
+        return error_memory(err);
+    p.queue = queue;
+    if (index_hasher_new(&p.hasher, err) < 0)
+        return -1;
+    layout_begin(&p.fill, e->head, e->head_length, e->extents, &e->policy);
+    layout_begin(&p.hash, e->head, e->head_length, e->extents, &e->policy);
+    r = run(&p, err);
+    index_hasher_free(p.hasher);
+    /* Reads under way would still land in the segments. */
+    pull_free(take(e->pull));
+    if (r < 0)
+        return -1;
+    *ret_size = layout_position(&p.fill);
+    return 0;
+}

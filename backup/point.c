@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* point.c - see point.h */
+#include "point.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "host/qemu.h"
+
+/* Is `target` in the comma-separated list? */
+static bool is_listed(const char *list, const char *target)
+{
+    size_t length = strlen(target);
+
+    for (const char *word = list; word; word = strchr(word, ',')) {
+        if (*word == ',')
+            word++;
+        while (*word == ' ')
+            word++;
+        if (strncmp(word, target, length) == 0 &&
+            (word[length] == '\0' || word[length] == ',' ||
+             word[length] == ' '))
+            return true;
+    }
+    return false;
+}
+
+/* Does the user want this disk? */
+static bool is_wanted(const struct backup_options *o, const char *target)
+{
+    if (o->exclude && is_listed(o->exclude, target)) {
+        log_info("%s: left out, as --exclude says", target);
+        return false;
+    }
+    if (o->include && strcmp(o->include, target) != 0) {
+        log_info("%s: left out, as --include names another disk", target);
+        return false;
+    }
+    return true;
+}
+
+static bool is_possible(const struct domain_disk *disk)
+{
+    if (!disk->skip)
+        return true;
+    if (disk->skip_kind != DISK_SKIP_INFO)
+        log_warning("%s: not backed up: %s", disk->target, disk->skip);
+    else
+        log_info("%s: not backed up: %s", disk->target, disk->skip);
+    return false;
+}
+
+/* Every name of a filter must be a disk of the domain: a typing error would
+ * otherwise leave out, or not leave out, the wrong one in silence.
+ */
+static int check_filter(const struct run *run, const char *option,
+                        const char *list, struct error *err)
+{
+    _cleanup_free_ char *copy = list ? strdup(list) : NULL;
+    char *state = NULL;
+    bool any = false;
+
+    if (!list)
+        return 0;
+    if (!copy)
+        return error_memory(err);
+    for (char *word = strtok_r(copy, ", ", &state); word;
+         word = strtok_r(NULL, ", ", &state)) {
+        if (!disk_list_find(&run->all_disks, word))
+            return error_set(err, ERR_INPUT,
+                             "%s names '%s', but domain '%s' has no such disk",
+                             option, word, domain_name(run->domain));
+        any = true;
+    }
+    return any ? 0
+               : error_set(err, ERR_INPUT, "%s names no disk at all", option);
+}
+
+int point_choose_disks(struct run *run, struct error *err)
+{
+    const struct backup_options *o = run->options;
+    const struct domain_disk_list *all = &run->all_disks;
+
+    if (domain_disks(run->domain, &run->all_disks, err) < 0 ||
+        check_filter(run, "--include", o->include, err) < 0 ||
+        check_filter(run, "--exclude", o->exclude, err) < 0)
+        return -1;
+    run->disks = calloc(all->count + 1, sizeof(*run->disks));
+    if (!run->disks)
+        return error_memory(err);
+    for (size_t i = 0; i < all->count; i++)
+        if (is_wanted(o, all->items[i].target) && is_possible(&all->items[i]))
+            run->disks[run->disk_count++].disk = &all->items[i];
+    if (run->disk_count == 0 && (o->include || o->exclude))
+        return error_set(err, ERR_INPUT,
+                         "no disk of domain '%s' is left to back up after "
+                         "--include and --exclude",
+                         domain_name(run->domain));
+    if (run->disk_count == 0)
+        log_warning("domain '%s' has no disk that can be backed up; only its "
+                    "configuration is saved",
+                    domain_name(run->domain));
+    return 0;
+}
+
+/* Does any data file in the directory belong to this disk? */
+static bool has_older_data(const struct chain *chain, const char *target)
+{
+    for (size_t i = 0; i < chain->point_count; i++)
+        for (size_t k = 0; k < chain->points[i].file_count; k++)
+            if (strcmp(chain->points[i].files[k].disk, target) == 0)
+                return true;
+    return false;
+}
+
+static int check_owner(const struct run *run, struct error *err)
+{
+    for (size_t i = 0; i < run->chain->point_count; i++) {
+        const struct chain_point *p = &run->chain->points[i];
+
+        if (p->ours &&
+            strcmp(p->manifest.domain_uuid, domain_uuid(run->domain)) != 0)
+            return error_set(
+                err, ERR_EXISTS,
+                "'%s' holds backups of another domain ('%s', %s); choose a "
+                "directory of its own for '%s'",
+                run->options->output, p->manifest.domain_name,
+                p->manifest.domain_uuid, domain_name(run->domain));
+    }
+    return 0;
+}
+
+/* Data that is neither committed nor ours to remove. */
+static int check_strangers(const struct run *run, struct error *err)
+{
+    for (size_t i = 0; i < run->chain->note_count; i++) {
+        const struct chain_note *note = &run->chain->notes[i];
+
+        switch (note->kind) {
+        case CHAIN_UNCOMMITTED:
+            return error_set(err, ERR_EXISTS,
+                             "'%s/%s' belongs to no backup that was finished; "
+                             "move it away or choose another directory",
+                             run->options->output, note->name);
+        case CHAIN_DAMAGE:
+            return error_set(err, ERR_DAMAGED, "'%s/%s': %s",
+                             run->options->output, note->name,
+                             note->text ? note->text : "damaged");
+        case CHAIN_PARTIAL:
+        case CHAIN_FOREIGN:
+            log_warning("'%s' in the target directory is not ours; it is left "
+                        "alone",
+                        note->name);
+            break;
+        case CHAIN_INTENT:
+        default:
+            break;
+        }
+    }
+    return 0;
+}
+
+static int check_level(const struct run *run, struct error *err)
+{
+    for (size_t i = 0; i < run->chain->point_count; i++) {
+        const struct chain_point *p = &run->chain->points[i];
+
+        if (run->options->level == LEVEL_COPY)
+            return error_set(err, ERR_EXISTS,
+                             "'%s' already holds a backup (%s); a copy needs "
+                             "a directory of its own",
+                             run->options->output, p->name);
+        if (p->level != LEVEL_COPY)
+            return error_set(err, ERR_EXISTS,
+                             "'%s' already holds a full backup (%s); a new "
+                             "full needs a directory of its own",
+                             run->options->output, p->name);
+    }
+    return 0;
+}
+
+/* A checkpoint is kept as a bitmap inside the image, which version 2 of qcow2
+ * cannot hold.  Images that we may not read are libvirt's to judge.
+ */
+static int check_image(const struct run_disk *d, struct error *err)
+{
+    _cleanup_free_ char *json = NULL;
+    _cleanup_error_ struct error why = ERROR_INIT;
+    struct qemu_image image;
+
+    if (!d->disk->source || qemu_img_info(d->disk->source, &json, &why) < 0 ||
+        qemu_info_parse(json, &image, &why) < 0) {
+        log_debug("%s: image not examined: %s", d->disk->target,
+                  error_text(&why));
+        return 0;
+    }
+    if (strcmp(image.compat, "0.10") == 0)
+        return error_set(
+            err, ERR_INPUT,
+            "%s: '%s' is a qcow2 image of version 2, which cannot keep track "
+            "of changes; make a copy (-l copy), or shut the domain down and "
+            "run: qemu-img amend -f qcow2 -o compat=1.1 '%s'",
+            d->disk->target, d->disk->source, d->disk->source);
+    return 0;
+}
+
+static int name_disk(struct run *run, struct run_disk *d, struct error *err)
+{
+    struct name_text data, index;
+
+    if (name_data(d->disk->target, run->options->level, NULL, &data, err) < 0 ||
+        name_index(data.text, &index, err) < 0)
+        return -1;
+    d->data_file = strdup(data.text);
+    d->index_file = strdup(index.text);
+    d->info_file =
+        text_dup_printf("%s.%s.qcow.json", d->disk->target, run->ident);
+    if (!d->data_file || !d->index_file || !d->info_file)
+        return error_memory(err);
+    d->cover = has_older_data(run->chain, d->disk->target);
+    return 0;
+}
+
+int point_prepare(struct run *run, struct error *err)
+{
+    bool full = run->options->level == LEVEL_FULL;
+
+    if (check_strangers(run, err) < 0 || check_owner(run, err) < 0 ||
+        check_level(run, err) < 0 || uuid_new(run->point_uuid, err) < 0)
+        return -1;
+    run->point = full ? FIRST_CHECKPOINT : "copy";
+    run->checkpoint = full && run->disk_count > 0 ? FIRST_CHECKPOINT : NULL;
+    run->ident = run->point;
+    for (size_t i = 0; i < run->disk_count; i++) {
+        if (name_disk(run, &run->disks[i], err) < 0)
+            return error_prefix(err, "disk %s", run->disks[i].disk->target);
+        if (full && check_image(&run->disks[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+void point_done(struct run *run)
+{
+    for (size_t i = 0; i < run->disk_count; i++) {
+        free(run->disks[i].data_file);
+        free(run->disks[i].index_file);
+        free(run->disks[i].info_file);
+    }
+    free(run->disks);
+    run->disks = NULL;
+    run->disk_count = 0;
+    disk_list_free(&run->all_disks);
+}

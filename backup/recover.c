@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* recover.c - see recover.h
+ *
+ * The order matters: the job goes first, since its checkpoint cannot be
+ * deleted and its private directory is in use while it runs; the intent goes
+ * last, so that what fails here is tried again by the next run.
+ */
+#include "recover.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/stop.h"
+#include "host/host.h"
+#include "set/chain.h"
+#include "set/marks.h"
+#include "virt/checkpoint.h"
+#include "virt/domain.h"
+#include "virt/job.h"
+
+#define LIBVIRT_TIMEOUT_MS 30000
+#define JOB_END_TIMEOUT_MS 60000
+
+/* How long the guardian waits for the lock of a process that is dying. */
+#define LOCK_TRIES 100
+#define LOCK_TRY_MS 50
+
+static int end_job(struct domain *domain, const struct intent *in,
+                   struct error *err)
+{
+    int r;
+
+    if (!in->socket[0])
+        return 0;
+    r = job_end(domain, in->socket, JOB_END_TIMEOUT_MS, err);
+    if (r < 0)
+        return error_prefix(err, "end the backup job of domain '%s'",
+                            in->domain_name);
+    if (r > 0)
+        log_debug("ended the backup job of '%s'", in->domain_name);
+    return 0;
+}
+
+static int drop_checkpoint(struct domain *domain, const struct intent *in,
+                           struct error *err)
+{
+    char description[CHECKPOINT_DESCRIPTION_ROOM];
+
+    if (!in->checkpoint[0])
+        return 0;
+    /* A name is no identity: only the UUID tells that it is this run's. */
+    checkpoint_describe(in->point, in->chain, description);
+    return checkpoint_delete_own(domain, in->checkpoint, description, err) < 0
+               ? -1
+               : 0;
+}
+
+/* What the run did to the domain.  A domain that is gone has nothing. */
+static int undo_domain(struct session *session, const struct intent *in,
+                       bool committed, struct error *err)
+{
+    _cleanup_(domain_closep) struct domain *domain = NULL;
+    _cleanup_error_ struct error open_err = ERROR_INIT;
+
+    if (domain_open_uuid(session, in->domain_uuid, &domain, &open_err) < 0) {
+        if (open_err.kind == ERR_INPUT)
+            return 0;
+        error_move(err, &open_err);
+        return -1;
+    }
+    if (end_job(domain, in, err) < 0)
+        return -1;
+    return committed ? 0 : drop_checkpoint(domain, in, err);
+}
+
+/* Files that a kill between creating and renaming leaves, under names that
+ * only we make.
+ */
+static int sweep(int dirfd, const char *cpt, struct error *err)
+{
+    int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_(closedirp) DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    struct dirent *e;
+
+    if (!dir) {
+        if (copy >= 0)
+            close(copy);
+        return error_errno(err, errno, "read the backup directory");
+    }
+    while ((e = readdir(dir))) {
+        const char *name = e->d_name;
+
+        if (!file_name_is_temporary(name))
+            continue;
+        if (strncmp(name, "intent.", 7) == 0 ||
+            strncmp(name, "manifest.", 9) == 0 ||
+            (cpt && strncmp(name, cpt, strlen(cpt)) == 0))
+            unlinkat(dirfd, name, 0);
+    }
+    return 0;
+}
+
+static bool owns_checkpoint(const struct chain_point *point)
+{
+    for (size_t i = 0; i < point->manifest.disk_count; i++)
+        if (point->manifest.disks[i].checkpoint[0])
+            return true;
+    return false;
+}
+
+/* The list of checkpoints follows from the manifests; a full restarts it. */
+static int write_cpt(int dirfd, const struct intent *in, struct error *err)
+{
+    _cleanup_(chain_freep) struct chain *chain = NULL;
+    _cleanup_cpt_ struct cpt cpt = CPT_INIT;
+
+    if (chain_open(dirfd, &chain, err) < 0)
+        return -1;
+    for (size_t i = 0; i < chain->point_count; i++) {
+        const struct chain_point *point = &chain->points[i];
+
+        if (point->level == LEVEL_FULL)
+            cpt_done(&cpt);
+        if (owns_checkpoint(point) && cpt_add(&cpt, point->name, err) < 0)
+            return -1;
+    }
+    return cpt_write(dirfd, in->domain_name, &cpt, err);
+}
+
+int recover_complete(int dirfd, const struct intent *in, struct error *err)
+{
+    if (in->checkpoint[0] && write_cpt(dirfd, in, err) < 0)
+        return -1;
+    return intent_drop(dirfd, in, err);
+}
+
+int recover_intent(int dirfd, struct session *session, const struct intent *in,
+                   struct error *err)
+{
+    _cleanup_(session_closep) struct session *own = NULL;
+    int committed = intent_is_committed(dirfd, in, err);
+
+    if (committed < 0)
+        return -1;
+    if (in->socket[0] || in->checkpoint[0]) {
+        if (!session) {
+            if (session_open(in->uri[0] ? in->uri : NULL, LIBVIRT_TIMEOUT_MS,
+                             &own, err) < 0)
+                return -1;
+            session = own;
+        }
+        if (undo_domain(session, in, committed > 0, err) < 0)
+            return -1;
+    }
+    if (in->runtime_dir[0] && host_remove_dir(in->runtime_dir, err) < 0)
+        return -1;
+    if (sweep(dirfd, NULL, err) < 0)
+        return -1;
+    if (committed)
+        return recover_complete(dirfd, in, err);
+    if (intent_remove_files(dirfd, in, NULL, err) < 0)
+        return -1;
+    return intent_drop(dirfd, in, err);
+}
+
+int recover_directory(int dirfd, struct session *session, struct error *err)
+{
+    _cleanup_intent_list_ struct intent_list list = {0};
+
+    if (sweep(dirfd, NULL, err) < 0 || intent_list(dirfd, &list, err) < 0)
+        return -1;
+    for (size_t i = 0; i < list.count; i++) {
+        _cleanup_intent_ struct intent in = INTENT_INIT;
+
+        if (intent_load(dirfd, list.names[i].text, &in, err) < 0)
+            return -1;
+        log_info("cleaning up after a run that did not finish (%s of '%s', "
+                 "begun %s)",
+                 level_text(in.level), in.domain_name, in.time);
+        if (recover_intent(dirfd, session, &in, err) < 0)
+            return error_prefix(err, "clean up after an unfinished run");
+    }
+    return 0;
+}
+
+/* Wait for the lock, which a dying process may hold a moment longer.
+ * Outcome 0: somebody else works here now and has cleaned up.
+ */
+static int wait_for_lock(int dirfd, int *ret_fd, struct error *err)
+{
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        int r = lock_take(dirfd, LOCK_NAME, ret_fd, err);
+
+        if (r != LOCK_HELD)
+            return r < 0 ? -1 : 1;
+        if (stop_wait(-1, LOCK_TRY_MS) == STOP_NOW)
+            return 0;
+    }
+    return 0;
+}
+
+static int recover_named(const char *directory, const char *name,
+                         struct error *err)
+{
+    _cleanup_close_ int dirfd = dir_open(directory, err);
+    _cleanup_close_ int lockfd = -1;
+    _cleanup_intent_ struct intent in = INTENT_INIT;
+    int r;
+
+    if (dirfd < 0)
+        return -1;
+    r = wait_for_lock(dirfd, &lockfd, err);
+    if (r <= 0)
+        return r;
+    if (faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+        return sweep(dirfd, NULL, err);
+    if (intent_load(dirfd, name, &in, err) < 0)
+        return -1;
+    return recover_intent(dirfd, NULL, &in, err);
+}
+
+int recover_as_guardian(const struct guardian_facts *facts, struct error *err)
+{
+    const char *directory = facts_get(facts, FACT_DIRECTORY);
+    const char *intent = facts_get(facts, FACT_INTENT);
+    const char *runtime = facts_get(facts, FACT_RUNTIME);
+
+    if (directory && intent && recover_named(directory, intent, err) < 0)
+        return -1;
+    return runtime ? host_remove_dir(runtime, err) : 0;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* recover.h - what a run that did not finish left behind
+ *
+ * The intent of a run names everything it may have made.  If its point was
+ * committed, the rest of the commit is made up for; if not, everything is
+ * undone: the job, the checkpoint, the files, the private directory.  A run
+ * that fails calls this for itself; the guardian does it for a run that was
+ * killed; and the next run does it when even the guardian was lost.
+ *
+ * Doing it twice does no harm.
+ */
+#ifndef BACKUP_RECOVER_H
+#define BACKUP_RECOVER_H
+
+#include "base/error.h"
+#include "host/guardian.h"
+#include "set/intent.h"
+#include "virt/session.h"
+
+/* What the guardian is told (guardian_tell). */
+#define FACT_DIRECTORY "directory" /* the backup directory, absolute */
+#define FACT_INTENT "intent"       /* file name of the intent */
+#define FACT_RUNTIME "runtime"     /* the private directory */
+
+/* Undo or complete one run.  The lock of `dirfd` is held.  `session` may be
+ * NULL: then one is opened if it is needed.
+ */
+must_check int recover_intent(int dirfd, struct session *session,
+                              const struct intent *in, struct error *err);
+
+/* The same for every intent in the directory; for the start of a run. */
+must_check int recover_directory(int dirfd, struct session *session,
+                                 struct error *err);
+
+/* After the manifest: rewrite `<domain>.cpt` from the manifests, as far as the
+ * newest one that owns a checkpoint, and drop the intent.
+ */
+must_check int recover_complete(int dirfd, const struct intent *in,
+                                struct error *err);
+
+/* For guardian_main. */
+int recover_as_guardian(const struct guardian_facts *facts, struct error *err);
+
+#endif

@@ -1,0 +1,144 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# kill.bats - a run is ended at system calls all over it: nothing is left, and
+# the same command works again
+#
+# A first run under strace says which calls there are; then points are drawn
+# from them (SEED), and strace sends the signal when the run gets there.
+bats_require_minimum_version 1.5.0
+load ../lib/cli
+setup_file() {
+    command -v strace >/dev/null || skip "strace is not installed"
+    cli_setup_file
+}
+setup() { cli_setup; }
+teardown() { cli_teardown; }
+teardown_file() { cli_teardown_file; }
+
+POINTS=${POINTS:-20}
+
+# traced FILE OPTION... -- COMMAND...: under strace, without the programs that
+# the run starts (the guardian among them: it has to survive).
+traced() {
+    local log=$1
+    shift
+    # Leaks cannot be looked for under ptrace.
+    lab_run env ASAN_OPTIONS=detect_leaks=0 strace -b execve -qq -o "$log" "$@"
+}
+
+# draw FILE: POINTS lines "SYSCALL NTH" from a log of strace; NTH counts the
+# calls of that name in one thread, as strace does.
+draw() {
+    /usr/bin/python3 - "$1" "$POINTS" "$SEED" <<'PYTHON'
+import random, re, sys
+calls, counts = [], {}
+for line in open(sys.argv[1], errors="replace"):
+    m = re.match(r"(?:(\d+) +)?([a-z_0-9]+)\(", line)
+    if m and m[2] not in ("exit_group", "exit", "rt_sigreturn", "execve"):
+        key = (m[1], m[2])
+        counts[key] = counts.get(key, 0) + 1
+        calls.append((m[2], counts[key]))
+calls = sorted(set(calls[len(calls) // 10:]))
+random.seed(int(sys.argv[3]))
+for name, nth in random.sample(calls, int(sys.argv[2])):
+    print(name, nth)
+PYTHON
+}
+
+start() {
+    SEED=${SEED:-$RANDOM}
+    echo "# SEED=$SEED" >&3
+    lab_domain vm1 vda=a.qcow2,size=6M vdb=b.qcow2,size=3M
+    random_disk vm1 vda 6291456 "$SEED"
+    random_disk vm1 vdb 3145728 "$SEED"
+    lab_snapshot_truth vm1 vda "$LAB/vda.raw"
+    lab_snapshot_truth vm1 vdb "$LAB/vdb.raw"
+    hits=0
+}
+
+# Nothing but logs and the lock is in a directory whose run was ended, or a
+# complete point is.
+clean_directory() {
+    local left
+    [ -d "$1" ] || return 0
+    left=$(find "$1" -type f ! -name 'backup.*.log' ! -name '.*.lock')
+    [ -z "$left" ] || [ -e "$1/manifest.virtnbdbackup.0.json" ] || {
+        echo "left over: $left"
+        return 1
+    }
+    ! find "$1" -type f | grep -E 'partial|intent|new-'
+}
+
+restores() {
+    restore -i "$1" -o verify && restore -i "$1" -o "$1.r" &&
+        same "$1.r/a.qcow2" "$LAB/vda.raw" &&
+        same "$1.r/b.qcow2" "$LAB/vdb.raw"
+}
+
+# kill_backup SIGNAL STATUS STRACE-OPTION...
+#   (Status 1: a child was hit before it became another program, and the run
+#   failed because of that.)
+kill_backup() {
+    local signal=$1 expected=$2 name nth status
+    shift 2
+    start
+    traced "$LAB/calls" "$@" virtnbdbackup -d vm1 -l full -o "$T/plain"
+    while read -r name nth; do
+        echo "signal $signal at $name #$nth"
+        rm -rf "$T/b" "$T/b.r"
+        status=0
+        traced /dev/null "$@" -e "inject=$name:signal=$signal:when=$nth" \
+            virtnbdbackup -d vm1 -l full -o "$T/b" || status=$?
+        echo "status $status"
+        [ $status = 0 ] || [ $status = "$expected" ] || [ $status = 1 ]
+        [ $status = 0 ] || hits=$((hits + 1))
+        lab_leftovers
+        clean_directory "$T/b"
+        if [ ! -e "$T/b/manifest.virtnbdbackup.0.json" ]; then
+            backup -d vm1 -l full -o "$T/b"
+        fi
+        restores "$T/b"
+    done < <(draw "$LAB/calls")
+    [ $hits -ge $((POINTS / 2)) ]
+}
+
+@test "backup: SIGKILL at system calls of all threads" {
+    kill_backup KILL 137 -f
+}
+
+@test "backup: SIGTERM at system calls of the main thread" {
+    kill_backup TERM 143
+}
+
+@test "backup: SIGINT at system calls of the main thread" {
+    kill_backup INT 130
+}
+
+@test "restore: SIGKILL at system calls of all threads" {
+    local name nth status
+    start
+    backup -d vm1 -l full -o "$T/b"
+    traced "$LAB/calls" -f virtnbdrestore -i "$T/b" -o "$T/plain" \
+        -L "$LAB/restore.log"
+    while read -r name nth; do
+        echo "SIGKILL at $name #$nth"
+        rm -rf "$T/r"
+        status=0
+        traced /dev/null -f -e "inject=$name:signal=KILL:when=$nth" \
+            virtnbdrestore -i "$T/b" -o "$T/r" -L "$LAB/restore.log" ||
+            status=$?
+        [ $status = 0 ] || [ $status = 137 ] || [ $status = 1 ]
+        [ $status = 0 ] || hits=$((hits + 1))
+        lab_leftovers
+        # All files under their final names, or none.
+        if [ -e "$T/r/vmconfig.xml" ]; then
+            same "$T/r/a.qcow2" "$LAB/vda.raw"
+            same "$T/r/b.qcow2" "$LAB/vdb.raw"
+        else
+            ls -A "$T/r" || true
+            restore -i "$T/b" -o "$T/r"
+        fi
+    done < <(draw "$LAB/calls")
+    [ $hits -ge $((POINTS / 2)) ]
+}

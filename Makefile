@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The few commands that people type.  meson does the building; this only
+# calls it (`make help`).
+
+SHELL = /bin/sh
+.DELETE_ON_ERROR:
+.PHONY: all help demo check install clean format
+
+# Installed below this prefix; DESTDIR is honoured too.
+prefix =
+
+all:
+	@scripts/deps.sh --dry-run build
+	@scripts/build.sh build $(if $(prefix),-Dprefix=$(prefix))
+
+help:
+	@echo 'make            build what is installed, in build/'
+	@echo 'make demo       back up and restore a throw-away VM, and compare'
+	@echo 'make check      build with checks, run all tests (in build-check/)'
+	@echo 'make install    install; prefix=DIR (default /usr/local), DESTDIR=DIR'
+	@echo 'make format     lay the sources out as .clang-format says'
+	@echo 'make clean      remove the build directories'
+	@echo
+	@echo 'demo and check install the packages they miss when run as root.'
+
+demo:
+	@scripts/deps.sh build demo
+	@scripts/build.sh build
+	@demo/demo.sh build
+
+check:
+	@scripts/deps.sh build demo check
+	@scripts/check.sh
+
+install: all
+	@meson install -C build --no-rebuild
+
+format:
+	@find backup common restore tests -name '*.[ch]' -exec \
+	    clang-format-14 -i {} +
+
+clean:
+	rm -rf build build-check build-clang

@@ -158,6 +158,22 @@ static int run_engine(struct copying *c, const struct meta *meta,
     return engine_plain(&e, ret_size, err);
 }
 
+static int finish_files(struct copying *c, struct disk_result *ret,
+                        struct error *err)
+{
+    _cleanup_error_ struct error ignored = ERROR_INIT;
+
+    if (outfile_finish(c->out, ret->file_size, &ret->adler, err) < 0)
+        return -1;
+    if (index_writer_finish(c->index, ret->file_size, ret->index_hash, err) ==
+        0)
+        return 0;
+    /* Finished, the data file no longer goes by itself. */
+    if (sink_remove(c->task->sink, c->task->data_file, &ignored) < 0)
+        log_debug("%s", error_text(&ignored));
+    return -1;
+}
+
 /* Write the file and the index; both complete and durable in the end. */
 static int copy_disk(struct copying *c, struct disk_result *ret,
                      struct error *err)
@@ -172,8 +188,7 @@ static int copy_disk(struct copying *c, struct disk_result *ret,
     c->progress = progress_add(task->progress, task->name, c->totals.read_size);
     if (open_output(c, err) < 0 ||
         run_engine(c, &meta, &policy, &ret->file_size, err) < 0 ||
-        outfile_finish(c->out, ret->file_size, &ret->adler, err) < 0 ||
-        index_writer_finish(c->index, ret->file_size, ret->index_hash, err) < 0)
+        finish_files(c, ret, err) < 0)
         return -1;
     ret->virtual_size = meta.virtual_size;
     ret->data_size = c->totals.data_size;

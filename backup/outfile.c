@@ -191,6 +191,37 @@ static bool head_is_written(struct outfile *o)
            o->ring[o->head % o->count].written;
 }
 
+/* Wait until no writer holds a segment any more. */
+static void wait_for_writers(struct outfile *o)
+{
+    LOCK_SCOPE(&o->lock);
+    for (uint64_t i = o->head; i < o->tail; i++) {
+        struct out_segment *s = &o->ring[i % o->count];
+
+        while (s->submitted && !s->written)
+            pthread_cond_wait(&o->done, &o->lock);
+    }
+}
+
+/* Why writing failed.  Once a write failed, the sink refuses the others
+ * (ERR_INPUT), so a segment in front may only know that: look for the reason
+ * behind it.
+ */
+static int give_reason(struct outfile *o, struct error *err)
+{
+    struct error *reason = NULL;
+
+    wait_for_writers(o);
+    for (uint64_t i = o->head; i < o->tail; i++) {
+        struct error *e = &o->ring[i % o->count].error;
+
+        if (e->kind != ERR_NONE && (!reason || reason->kind == ERR_INPUT))
+            reason = e;
+    }
+    error_move(err, reason);
+    return -1;
+}
+
 int outfile_collect(struct outfile *o, struct error *err)
 {
     int collected = 0;
@@ -198,12 +229,10 @@ int outfile_collect(struct outfile *o, struct error *err)
     while (head_is_written(o)) {
         struct out_segment *s = &o->ring[o->head % o->count];
 
+        if (s->error.kind != ERR_NONE)
+            return give_reason(o, err);
         o->head++;
         segment_give(o->pool, take(s->memory));
-        if (s->error.kind != ERR_NONE) {
-            error_move(err, &s->error);
-            return -1;
-        }
         sum_zeroes(o, s->offset);
         o->adler =
             (uint32_t)adler32_combine(o->adler, s->adler, (z_off_t)s->used);
@@ -234,25 +263,14 @@ int outfile_finish(struct outfile *o, uint64_t size, uint32_t *ret_adler,
     return 0;
 }
 
-/* Wait until no writer holds a segment any more. */
-static void wait_for_writers(struct outfile *o)
-{
-    LOCK_SCOPE(&o->lock);
-    for (uint64_t i = o->head; i < o->tail; i++) {
-        struct out_segment *s = &o->ring[i % o->count];
-
-        while (s->submitted && !s->written)
-            pthread_cond_wait(&o->done, &o->lock);
-        error_clear(&s->error);
-    }
-}
-
 void outfile_free(struct outfile *o)
 {
     if (!o)
         return;
     if (o->ring)
         wait_for_writers(o);
+    for (uint64_t i = o->head; i < o->tail; i++)
+        error_clear(&o->ring[i % o->count].error);
     if (o->file)
         sink_discard(o->file);
     segment_pool_free(o->pool);

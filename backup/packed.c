@@ -83,6 +83,35 @@ static bool is_done(struct packed *p, struct packed_frame *f)
     return f->done;
 }
 
+static void take_reads(struct packed *p)
+{
+    struct packed_frame *f;
+
+    while ((f = pull_done(p->e->pull))) {
+        if (--f->pending > 0 || f->asked < f->frame.length)
+            continue;
+        progress_read(p->e->progress, f->frame.length);
+        f->submitted = true;
+        f->job.run = code_job;
+        workers_add(p->e->codecs, &f->job);
+    }
+}
+
+/* Wait for the writers; meanwhile the server is listened to, so that its
+ * answers do not pile up, nor the time it had to wait for us counts as its
+ * silence.
+ */
+static int wait_for_writers(struct packed *p, struct error *err)
+{
+    int collected;
+
+    take_reads(p);
+    collected = outfile_collect(p->e->out, err);
+    if (collected < 0)
+        return -1;
+    return collected == 0 ? engine_wait(p->e, err) : 0;
+}
+
 /* Append bytes to the file, waiting for the writers where need be. */
 static int put(void *opaque, const void *bytes, size_t length,
                struct error *err)
@@ -96,11 +125,7 @@ static int put(void *opaque, const void *bytes, size_t length,
         if (!p->segment)
             p->segment = outfile_segment(p->e->out, p->position);
         if (!p->segment) {
-            int collected = outfile_collect(p->e->out, err);
-
-            if (collected < 0)
-                return -1;
-            if (collected == 0 && engine_wait_job(p->e, err) < 0)
+            if (wait_for_writers(p, err) < 0)
                 return -1;
             continue;
         }
@@ -165,20 +190,6 @@ static int read_ahead(struct packed *p, struct error *err)
         f->pending++;
     }
     return 0;
-}
-
-static void take_reads(struct packed *p)
-{
-    struct packed_frame *f;
-
-    while ((f = pull_done(p->e->pull))) {
-        if (--f->pending > 0 || f->asked < f->frame.length)
-            continue;
-        progress_read(p->e->progress, f->frame.length);
-        f->submitted = true;
-        f->job.run = code_job;
-        workers_add(p->e->codecs, &f->job);
-    }
 }
 
 static int add_record(struct packed *p, const struct plan_frame *frame,

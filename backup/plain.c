@@ -262,22 +262,31 @@ static int run(struct plain *p, struct error *err)
     return 0;
 }
 
+/* Room for the queue and the hasher; plain_done frees them in any case. */
+static int plain_begin(struct plain *p, struct error *err)
+{
+    p->queue = calloc(p->queue_size, sizeof(*p->queue));
+    if (!p->queue)
+        return error_memory(err);
+    return index_hasher_new(&p->hasher, err);
+}
+
+static void plain_done(struct plain *p)
+{
+    index_hasher_free(p->hasher);
+    free(p->queue);
+}
+
 int engine_plain(struct engine *e, uint64_t *ret_size, struct error *err)
 {
-    int r;
-    struct plain p = {.e = e, .queue_size = outfile_count(e->out)};
-    _cleanup_free_ struct out_segment **queue =
-        calloc(p.queue_size, sizeof(struct out_segment *));
+    _cleanup_(plain_done) struct plain p = {
+        .e = e, .queue_size = outfile_count(e->out)};
+    int r = plain_begin(&p, err);
 
-    if (!queue)
-        return error_memory(err);
-    p.queue = queue;
-    if (index_hasher_new(&p.hasher, err) < 0)
-        return -1;
     layout_begin(&p.fill, e->head, e->head_length, e->extents, &e->policy);
     layout_begin(&p.hash, e->head, e->head_length, e->extents, &e->policy);
-    r = run(&p, err);
-    index_hasher_free(p.hasher);
+    if (r == 0)
+        r = run(&p, err);
     /* Reads under way would still land in the segments. */
     pull_free(take(e->pull));
     if (r < 0)

@@ -371,6 +371,9 @@ int call_wait(struct call *call, enum call_kind kind, int timeout_ms,
         return -1;
     switch (wait_for(state, kind, timeout_ms)) {
     case TIMED_OUT:
+        /* The grace after a stop is over: that is the reason to be told. */
+        if (kind != CALL_UNDO && stop_check(err) < 0)
+            return -1;
         return error_set(err, ERR_TIMEOUT,
                          "Cannot %s: libvirt did not answer within %d.%d s",
                          state->what, timeout_ms / 1000,

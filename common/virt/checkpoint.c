@@ -308,3 +308,23 @@ int checkpoint_delete_many(struct domain *d, const char *const *names,
     }
     return 0;
 }
+
+int checkpoint_purge(struct domain *d, const char *name, const char *target,
+                     struct error *err)
+{
+    _cleanup_free_ char *xml = NULL;
+    _cleanup_error_ struct error why = ERROR_INIT;
+
+    if (checkpoint_stray_xml(name, target, &xml, err) < 0)
+        return -1;
+    if (checkpoint_redefine(d, xml, false, NULL, &why) <= 0) {
+        if (why.kind == ERR_LIBVIRT || why.kind == ERR_NONE)
+            return 0;
+        error_move(err, &why);
+        return -1;
+    }
+    if (checkpoint_delete(d, name, false, &why) > 0)
+        return 1;
+    /* There was no bitmap: only the definition has to go again. */
+    return checkpoint_delete(d, name, true, err) < 0 ? -1 : 0;
+}

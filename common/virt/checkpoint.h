@@ -54,9 +54,28 @@ must_check int checkpoint_identity(const char *description,
 must_check int checkpoint_parse(const char *xml, struct checkpoint *ret,
                                 struct error *err);
 
+/* The UUID of the domain that such an XML describes within: outcome 1 = there
+ * is one, owned by the caller; 0 = there is none.
+ */
+must_check int checkpoint_parse_domain(const char *xml, char **ret_uuid,
+                                       struct error *err);
+
+/* The XML that defines the checkpoint `name` of the disk `target` alone, for
+ * checkpoint_purge.  Owned.
+ */
+must_check int checkpoint_stray_xml(const char *name, const char *target,
+                                    char **ret, struct error *err);
+
 /* The size that checkpoint_xml tells for a disk: outcome 1 = known, 0 = not. */
 must_check int checkpoint_parse_size(const char *xml, const char *target,
                                      uint64_t *ret_bytes, struct error *err);
+
+/* The same XML without its parent: what can be redefined where libvirt does
+ * not know the parent.  (Each bitmap tells all changes since its own
+ * checkpoint, so that nothing is lost by that.)  Owned.
+ */
+must_check int checkpoint_orphan(const char *xml, char **ret,
+                                 struct error *err);
 
 /* ---- asking ---- */
 
@@ -120,6 +139,13 @@ must_check int checkpoint_delete_own(struct domain *d, const char *name,
 must_check int checkpoint_delete_many(struct domain *d,
                                       const char *const *names, size_t count,
                                       bool *ret_forced, struct error *err);
+
+/* Delete the bitmap `name` of the disk `target`, which no checkpoint known to
+ * libvirt owns: such a one is defined for this disk alone, and deleted with its
+ * bitmap.  Outcome 1 = deleted, 0 = there is none that can be deleted.
+ */
+must_check int checkpoint_purge(struct domain *d, const char *name,
+                                const char *target, struct error *err);
 
 /* Free the contents.  Also the cleanup functions. */
 void checkpoint_free(struct checkpoint *c);

@@ -121,6 +121,21 @@ int checkpoint_parse(const char *text, struct checkpoint *ret,
     return 0;
 }
 
+int checkpoint_parse_domain(const char *text, char **ret_uuid,
+                            struct error *err)
+{
+    _cleanup_(xml_freep) struct xml *x = NULL;
+    const char *uuid = NULL;
+
+    if (open_xml(text, &x, err) < 0)
+        return -1;
+    uuid = xml_content(xml_child(xml_child(xml_root(x), "domain"), "uuid"));
+    if (!uuid || !uuid[0])
+        return 0;
+    *ret_uuid = strdup(uuid);
+    return *ret_uuid ? 1 : error_memory(err);
+}
+
 int checkpoint_parse_size(const char *text, const char *target,
                           uint64_t *ret_bytes, struct error *err)
 {
@@ -139,4 +154,34 @@ int checkpoint_parse_size(const char *text, const char *target,
             return 1;
     }
     return 0;
+}
+
+int checkpoint_orphan(const char *text, char **ret, struct error *err)
+{
+    _cleanup_(xml_freep) struct xml *x = NULL;
+    struct xml_node *parent = NULL;
+
+    if (open_xml(text, &x, err) < 0)
+        return -1;
+    parent = xml_child(xml_root(x), "parent");
+    if (parent)
+        xml_remove(parent);
+    return xml_write(x, ret, err);
+}
+
+int checkpoint_stray_xml(const char *name, const char *target, char **ret,
+                         struct error *err)
+{
+    _cleanup_(xml_freep) struct xml *x = xml_new("domaincheckpoint");
+    struct xml_node *disk = NULL;
+
+    if (!x)
+        return error_memory(err);
+    xml_add(x, xml_root(x), "name", name);
+    xml_add(x, xml_root(x), "creationTime", "1");
+    disk = xml_add(x, xml_add(x, xml_root(x), "disks", NULL), "disk", NULL);
+    xml_set(x, disk, "name", target);
+    xml_set(x, disk, "checkpoint", "bitmap");
+    xml_set(x, disk, "bitmap", name);
+    return xml_write(x, ret, err);
 }

@@ -48,46 +48,16 @@ static int make_head(const struct meta *meta, struct text_buffer *ret,
     return writer_meta(&writer, meta, err);
 }
 
-static struct plan_policy choose_policy(const struct disk_task *task)
-{
-    /* Uncompressed, zeroes in data frames cost nothing (they are holes) and
-     * the file equals upstream's; compressed, they cost four bytes in a
-     * thousand, which only `cover` is worth. */
-    return (struct plan_policy){
-        .max_frame = task->level > 0 ? PLAN_CHUNK_SIZE : 0,
-        .zero_as_data = task->cover,
-        .allocated_zero_as_data = task->cover || task->level == 0,
-    };
-}
-
 /* How many segments and frames the memory allows. */
 static unsigned share(unsigned memory, size_t each, unsigned least)
 {
     return MAX_OF((unsigned)(memory / each), least);
 }
 
-static int fill_meta(const struct disk_task *task, uint64_t virtual_size,
-                     uint64_t data_size, char *date, struct meta *ret)
-{
-    meta_date_now(date);
-    *ret = (struct meta){
-        .virtual_size = virtual_size,
-        .data_size = data_size,
-        .date = date,
-        .disk_name = (char *)task->name,
-        .disk_format = (char *)task->format,
-        .checkpoint_name = (char *)task->checkpoint,
-        .parent_checkpoint = (char *)task->parent,
-        .incremental = task->incremental,
-        .compressed = task->level > 0,
-        .level = task->level,
-    };
-    return 0;
-}
-
 struct copying {
     const struct disk_task *task;
     struct nbd_conn *conn;
+    bool incremental;
     struct extent_list extents;
     struct plan_totals totals;
     struct progress_disk *progress;
@@ -95,6 +65,52 @@ struct copying {
     struct index_writer *index;
     int wake_fd;
 };
+
+static struct plan_policy choose_policy(const struct copying *c)
+{
+    const struct disk_task *task = c->task;
+    struct plan_policy policy = {
+        .max_frame = task->level > 0 ? PLAN_CHUNK_SIZE : 0,
+    };
+
+    if (c->incremental) {
+        /* Not every reader applies zero frames over older data: zeroes are
+         * data, held as a hole of the file. */
+        policy.zero_as_data = !task->zero_frames;
+        policy.allocated_zero_as_data = !task->zero_frames;
+    } else {
+        /* Uncompressed, zeroes in data frames cost nothing (they are holes)
+         * and the file equals upstream's; compressed, they cost four bytes in
+         * a thousand, which only `cover` is worth. */
+        bool cover = task->cover || task->bitmap;
+
+        policy.zero_as_data = cover;
+        policy.allocated_zero_as_data = cover || task->level == 0;
+    }
+    return policy;
+}
+
+static void fill_meta(const struct copying *c, char *date, struct meta *ret)
+{
+    const struct disk_task *task = c->task;
+
+    meta_date_now(date);
+    *ret = (struct meta){
+        .virtual_size = nbd_conn_size(c->conn),
+        .data_size = c->totals.data_size,
+        .date = date,
+        .disk_name = (char *)task->name,
+        .disk_format = (char *)task->format,
+        .checkpoint_name = (char *)task->checkpoint,
+        .parent_checkpoint = (char *)(c->incremental ? task->parent : ""),
+        .incremental = c->incremental,
+        .compressed = task->level > 0,
+        .level = task->level,
+        /* Without this key upstream's readers stop with an error, instead of
+         * passing over zero frames. */
+        .no_compressed_key = c->incremental && task->zero_frames,
+    };
+}
 
 static void copying_done(struct copying *c)
 {
@@ -179,23 +195,82 @@ static int copy_disk(struct copying *c, struct disk_result *ret,
                      struct error *err)
 {
     const struct disk_task *task = c->task;
-    struct plan_policy policy = choose_policy(task);
+    struct plan_policy policy = choose_policy(c);
     char date[META_DATE_SIZE];
     struct meta meta;
 
     plan_totals(&c->extents, &policy, &c->totals);
-    fill_meta(task, nbd_conn_size(c->conn), c->totals.data_size, date, &meta);
+    fill_meta(c, date, &meta);
     c->progress = progress_add(task->progress, task->name, c->totals.read_size);
     if (open_output(c, err) < 0 ||
         run_engine(c, &meta, &policy, &ret->file_size, err) < 0 ||
         finish_files(c, ret, err) < 0)
         return -1;
+    ret->whole = task->bitmap && !c->incremental;
     ret->virtual_size = meta.virtual_size;
     ret->data_size = c->totals.data_size;
     ret->zero_size = c->totals.hole_size + c->totals.zero_size;
     ret->read_size = c->totals.read_size;
     progress_done(c->progress);
     return 0;
+}
+
+/* Can this disk's changes be told by its bitmap?  Outcomes 1 and 0. */
+static int open_bitmap(struct copying *c, struct nbd_conn **ret,
+                       struct error *err)
+{
+    const struct disk_task *task = c->task;
+    const char *const contexts[] = {task->bitmap, NULL};
+    _cleanup_(nbd_conn_closep) struct nbd_conn *conn = NULL;
+
+    if (!task->bitmap)
+        return 0;
+    if (nbd_conn_size(c->conn) < task->parent_size) {
+        log_warning("the disk has shrunk; all of it is saved");
+        return 0;
+    }
+    if (nbd_conn_open(&task->target, contexts, CONNECT_TIMEOUT_MS, &conn, err) <
+        0)
+        return -1;
+    if (!nbd_conn_has_context(conn, task->bitmap)) {
+        log_warning("QEMU does not offer the bitmap '%s'; all of the disk is "
+                    "saved",
+                    task->bitmap);
+        return 0;
+    }
+    *ret = take(conn);
+    return 1;
+}
+
+/* The changed parts; which of them are zero is asked for these only, so that
+ * the cost follows the change and not the disk.
+ */
+static int find_changes(struct copying *c, struct nbd_conn *conn,
+                        struct error *err)
+{
+    const struct disk_task *task = c->task;
+    _cleanup_extents_ struct extent_list dirty = EXTENT_LIST_INIT;
+
+    if (task->read_zeroes)
+        return status_dirty(conn, task->bitmap, task->io_timeout_ms,
+                            &c->extents, err);
+    if (status_dirty(conn, task->bitmap, task->io_timeout_ms, &dirty, err) < 0)
+        return -1;
+    return status_allocation_within(c->conn, &dirty, task->io_timeout_ms,
+                                    &c->extents, err);
+}
+
+static int find_extents(struct copying *c, struct error *err)
+{
+    _cleanup_(nbd_conn_closep) struct nbd_conn *bitmap = NULL;
+    int r = open_bitmap(c, &bitmap, err);
+
+    if (r < 0)
+        return -1;
+    c->incremental = r > 0;
+    if (c->incremental)
+        return find_changes(c, bitmap, err);
+    return status_allocation(c->conn, c->task->io_timeout_ms, &c->extents, err);
 }
 
 int disk_back_up(const struct disk_task *task, struct disk_result *ret,
@@ -207,7 +282,7 @@ int disk_back_up(const struct disk_task *task, struct disk_result *ret,
 
     if (nbd_conn_open(&task->target, contexts, CONNECT_TIMEOUT_MS, &c.conn,
                       err) < 0 ||
-        status_allocation(c.conn, task->io_timeout_ms, &c.extents, err) < 0)
+        find_extents(&c, err) < 0)
         return -1;
     log_debug("%zu extents in %llu bytes", c.extents.count,
               (unsigned long long)nbd_conn_size(c.conn));

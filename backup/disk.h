@@ -31,8 +31,15 @@ struct disk_task {
     /* What the metadata says. */
     const char *checkpoint;
     const char *parent; /* "" for none */
-    bool incremental;
-    int level; /* of lz4; 0: not compressed */
+    /* The dirty bitmap's context that tells what changed; NULL: everything is
+     * saved.  If it turns out that the bitmap cannot be used (the server does
+     * not offer it, or the disk has shrunk below `parent_size` bytes),
+     * everything is saved all the same. */
+    const char *bitmap;
+    uint64_t parent_size;
+    bool read_zeroes; /* changed areas are read even where they are zero */
+    bool zero_frames; /* changed areas that are zero become zero frames */
+    int level;        /* of lz4; 0: not compressed */
     /* Cover the whole disk with data frames, because older data of the same
      * disk lies in the directory and not every reader applies zero frames. */
     bool cover;
@@ -44,6 +51,7 @@ struct disk_task {
 };
 
 struct disk_result {
+    bool whole; /* everything was saved although `bitmap` was given */
     uint64_t virtual_size; /* bytes of the disk */
     uint64_t data_size;    /* bytes in data frames, holes included */
     uint64_t zero_size;    /* bytes stored as zeroes without being read */

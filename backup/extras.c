@@ -3,15 +3,13 @@
 #include "extras.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "checkpoints.h"
 #include "host/qemu.h"
-
-#define CHECKPOINT_DIR "checkpoints"
 
 static int write_file(struct run *run, struct manifest *m, const char *name,
                       const char *text, struct error *err)
@@ -23,7 +21,7 @@ static int write_file(struct run *run, struct manifest *m, const char *name,
 
 static int write_config(struct run *run, struct manifest *m, struct error *err)
 {
-    _cleanup_free_ char *name = text_dup_printf("vmconfig.%s.xml", run->ident);
+    _cleanup_free_ char *name = text_dup_printf("vmconfig.%s.xml", run->point);
 
     if (!name)
         return error_memory(err);
@@ -50,30 +48,9 @@ static int write_info(struct run *run, const struct run_disk *d,
     return write_file(run, m, d->info_file, json, err);
 }
 
-/* libvirt takes this text back when it has forgotten the checkpoint. */
-static int write_checkpoint(struct run *run, struct manifest *m,
-                            struct error *err)
-{
-    _cleanup_free_ char *xml = NULL;
-    _cleanup_free_ char *name = NULL;
-
-    if (!run->checkpoint)
-        return 0;
-    name = text_dup_printf(CHECKPOINT_DIR "/%s.xml", run->checkpoint);
-    if (!name)
-        return error_memory(err);
-    if (checkpoint_xml(run->domain, run->checkpoint, &xml, err) < 0)
-        return -1;
-    return write_file(run, m, name, xml, err);
-}
-
 int extras_write(struct run *run, struct manifest *m, struct error *err)
 {
-    /* Made for a copy too: tools look for it. */
-    if (mkdirat(run->dirfd, CHECKPOINT_DIR, 0700) < 0 && errno != EEXIST)
-        return error_errno(err, errno, "make '%s/%s'", run->directory,
-                           CHECKPOINT_DIR);
-    if (write_config(run, m, err) < 0 || write_checkpoint(run, m, err) < 0)
+    if (write_config(run, m, err) < 0 || checkpoints_save(run, m, err) < 0)
         return -1;
     for (size_t i = 0; i < run->disk_count; i++)
         if (write_info(run, &run->disks[i], m, err) < 0)
@@ -84,15 +61,15 @@ int extras_write(struct run *run, struct manifest *m, struct error *err)
 int extras_name(const struct run *run, struct intent *in, struct error *err)
 {
     _cleanup_free_ char *config =
-        text_dup_printf("vmconfig.%s.xml", run->ident);
-    _cleanup_free_ char *checkpoint = text_dup_printf(
-        CHECKPOINT_DIR "/%s.xml", run->checkpoint ? run->checkpoint : "");
+        text_dup_printf("vmconfig.%s.xml", run->point);
+    _cleanup_free_ char *checkpoint = NULL;
 
-    if (!config || !checkpoint)
+    if (!config)
         return error_memory(err);
-    if (intent_add_file(in, config, err) < 0)
+    if (checkpoints_name(run, &checkpoint, err) < 0 ||
+        intent_add_file(in, config, err) < 0)
         return -1;
-    if (run->checkpoint && intent_add_file(in, checkpoint, err) < 0)
+    if (checkpoint && intent_add_file(in, checkpoint, err) < 0)
         return -1;
     for (size_t i = 0; i < run->disk_count; i++)
         if (intent_add_file(in, run->disks[i].info_file, err) < 0)

@@ -14,12 +14,14 @@ static int guarded_run(const struct backup_options *options, int argc,
                        char **argv, struct error *err)
 {
     struct guardian *guardian = NULL;
+    bool hand_over = false;
     int status;
 
     if (guardian_start(NULL, &guardian, err) < 0)
         return -1;
-    status = run_backup(options, argc, argv, guardian);
-    guardian_bye(guardian);
+    status = run_backup(options, argc, argv, guardian, &hand_over);
+    if (!hand_over)
+        guardian_bye(guardian);
     return status;
 }
 

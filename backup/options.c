@@ -16,13 +16,19 @@
 
 enum {
     KEY_SCRATCHDIR = 0x200,
+    KEY_CHAIN,
+    KEY_NO_FALLBACK,
+    KEY_NO_SPARSE,
+    KEY_ZERO_FRAMES,
 };
 
 static const struct argp_option table[] = {
     {"domain", 'd', "NAME", 0, "domain to back up (required)", 1},
     {"level", 'l', "LEVEL", 0,
      "copy: everything, without a checkpoint (default); full: everything, "
-     "with a checkpoint",
+     "begins a chain; inc: what changed since the last full or inc; diff: "
+     "the same, without a checkpoint of its own; auto: full the first time, "
+     "then inc",
      1},
     {"output", 'o', "DIR", 0, "target directory (required)", 1},
     {"include", 'i', "DISK", 0, "back up only this disk (vda)", 1},
@@ -31,6 +37,21 @@ static const struct argp_option table[] = {
      "compress with lz4, level 1 to 16 (default 2)", 1},
     {"worker", 'w', "COUNT", 0,
      "disks read at the same time (default: all, at most 8)", 1},
+    {"chain", KEY_CHAIN, "NAME", 0,
+     "a chain of its own on the same domain, beside the default one", 1},
+    {"no-fallback", KEY_NO_FALLBACK, NULL, 0,
+     "fail where a disk's changes cannot be told, instead of saving all of it",
+     1},
+    {"no-sparse-detection", KEY_NO_SPARSE, NULL, 0,
+     "inc, diff: read changed areas even where they are zero", 1},
+    {"zero-frames", KEY_ZERO_FRAMES, NULL, 0,
+     "inc, diff: store changed areas that are zero as zero frames, for "
+     "targets without holes",
+     1},
+    {"checkpointdir", 'C', "DIR", 0,
+     "where the checkpoints' descriptions go (default: checkpoints in the "
+     "target directory)",
+     2},
     {"uri", 'U', "URI", 0, "libvirt connection", 2},
     {"socketfile", 'f', "PATH", 0,
      "unix socket for QEMU's NBD server (default: in a private directory)", 2},
@@ -42,22 +63,21 @@ static const struct argp_option table[] = {
 };
 
 static int parse_level(struct argp_state *state, const char *word,
-                       enum level *ret)
+                       struct backup_options *o)
 {
-    if (strcmp(word, "copy") == 0) {
-        *ret = LEVEL_COPY;
-    } else if (strcmp(word, "full") == 0) {
-        *ret = LEVEL_FULL;
-    } else if (strcmp(word, "inc") == 0 || strcmp(word, "diff") == 0 ||
-               strcmp(word, "auto") == 0) {
+    o->auto_level = strcmp(word, "auto") == 0;
+    if (!o->auto_level && !level_parse(word, &o->level))
         argp_error(state,
-                   "level '%s' is not there yet in this version; use full or "
-                   "copy",
+                   "level '%s' is unknown; use copy, full, inc, diff or auto",
                    word);
-    } else {
-        argp_error(state, "level '%s' is unknown; use full or copy", word);
-    }
     return 0;
+}
+
+/* A name that cannot be taken for the number behind it. */
+static bool chain_name_is_good(const char *name)
+{
+    return strlen(name) <= 32 && name_is_disk(name) &&
+           strspn(name, "0123456789-_") < strlen(name);
 }
 
 static int parse_number(struct argp_state *state, const char *option,
@@ -71,6 +91,16 @@ static int parse_number(struct argp_state *state, const char *option,
     return (int)value;
 }
 
+/* A second value would replace the first in silence. */
+static void set_once(struct argp_state *state, const char **member,
+                     const char *value)
+{
+    if (*member)
+        argp_error(state, "'%s' and '%s': this option can be given only once",
+                   *member, value);
+    *member = value;
+}
+
 static int check_required(struct argp_state *state,
                           const struct backup_options *o)
 {
@@ -81,6 +111,11 @@ static int check_required(struct argp_state *state,
     else if (strcmp(o->output, "-") == 0)
         argp_error(state, "output to stdout is not there yet in this version; "
                           "name a directory with -o");
+    else if (o->zero_frames && o->compress > 0)
+        argp_error(state, "--zero-frames and --compress exclude each other");
+    else if (o->zero_frames && o->no_sparse_detection)
+        argp_error(state, "--zero-frames and --no-sparse-detection exclude "
+                          "each other");
     return 0;
 }
 
@@ -94,18 +129,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         state->child_inputs[0] = &o->common;
         return 0;
     case 'd':
-        o->domain = arg;
+        set_once(state, &o->domain, arg);
         return 0;
     case 'l':
-        return parse_level(state, arg, &o->level);
+        return parse_level(state, arg, o);
     case 'o':
-        o->output = arg;
+        set_once(state, &o->output, arg);
         return 0;
     case 'i':
-        o->include = arg;
+        set_once(state, &o->include, arg);
         return 0;
     case 'x':
-        o->exclude = arg;
+        set_once(state, &o->exclude, arg);
         return 0;
     case 'z':
         number = cli_optional_number(state, arg);
@@ -117,13 +152,33 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->workers = parse_number(state, "--worker", arg, 1024);
         return 0;
     case 'U':
-        o->uri = arg;
+        set_once(state, &o->uri, arg);
         return 0;
     case 'f':
-        o->socketfile = arg;
+        set_once(state, &o->socketfile, arg);
         return 0;
     case KEY_SCRATCHDIR:
-        o->scratchdir = arg;
+        set_once(state, &o->scratchdir, arg);
+        return 0;
+    case KEY_CHAIN:
+        if (!chain_name_is_good(arg))
+            argp_error(state,
+                       "--chain takes letters, digits, '-' and '_', at least "
+                       "one letter, not '%s'",
+                       arg);
+        set_once(state, &o->chain, arg);
+        return 0;
+    case 'C':
+        set_once(state, &o->checkpointdir, arg);
+        return 0;
+    case KEY_NO_FALLBACK:
+        o->no_fallback = true;
+        return 0;
+    case KEY_NO_SPARSE:
+        o->no_sparse_detection = true;
+        return 0;
+    case KEY_ZERO_FRAMES:
+        o->zero_frames = true;
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "'%s' belongs to no option", arg);
@@ -133,6 +188,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     default:
         return ARGP_ERR_UNKNOWN;
     }
+}
+
+const char *backup_level_asked(const struct backup_options *options)
+{
+    return options->auto_level ? "auto" : level_text(options->level);
 }
 
 void backup_options_parse(int argc, char **argv, struct backup_options *ret)

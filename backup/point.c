@@ -10,6 +10,22 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "host/qemu.h"
+#include "level.h"
+
+int point_set(char **member, const char *value, struct error *err)
+{
+    return manifest_set(member, value ? value : "", err);
+}
+
+int point_time(time_t when, char **ret, struct error *err)
+{
+    char text[32];
+    struct tm tm;
+
+    gmtime_r(&when, &tm);
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return manifest_set(ret, text, err);
+}
 
 /* Is `target` in the comma-separated list? */
 static bool is_listed(const char *list, const char *target)
@@ -36,8 +52,8 @@ static bool is_wanted(const struct backup_options *o, const char *target)
         log_info("%s: left out, as --exclude says", target);
         return false;
     }
-    if (o->include && strcmp(o->include, target) != 0) {
-        log_info("%s: left out, as --include names another disk", target);
+    if (o->include && !is_listed(o->include, target)) {
+        log_info("%s: left out, as --include does not name it", target);
         return false;
     }
     return true;
@@ -164,25 +180,6 @@ static int check_strangers(const struct run *run, struct error *err)
     return 0;
 }
 
-static int check_level(const struct run *run, struct error *err)
-{
-    for (size_t i = 0; i < run->chain->point_count; i++) {
-        const struct chain_point *p = &run->chain->points[i];
-
-        if (run->options->level == LEVEL_COPY)
-            return error_set(err, ERR_EXISTS,
-                             "'%s' already holds a backup (%s); a copy needs "
-                             "a directory of its own",
-                             run->options->output, p->name);
-        if (p->level != LEVEL_COPY)
-            return error_set(err, ERR_EXISTS,
-                             "'%s' already holds a full backup (%s); a new "
-                             "full needs a directory of its own",
-                             run->options->output, p->name);
-    }
-    return 0;
-}
-
 /* A checkpoint is kept as a bitmap inside the image, which version 2 of qcow2
  * cannot hold.  Images that we may not read are libvirt's to judge.
  */
@@ -211,34 +208,35 @@ static int check_image(const struct run_disk *d, struct error *err)
 static int name_disk(struct run *run, struct run_disk *d, struct error *err)
 {
     struct name_text data, index;
+    /* A diff's file bears the time alone. */
+    const char *part =
+        run->level == LEVEL_DIFF ? run->point + strlen("diff.") : run->point;
 
-    if (name_data(d->disk->target, run->options->level, NULL, &data, err) < 0 ||
+    if (name_data(d->disk->target, run->level, part, &data, err) < 0 ||
         name_index(data.text, &index, err) < 0)
         return -1;
     d->data_file = strdup(data.text);
     d->index_file = strdup(index.text);
     d->info_file =
-        text_dup_printf("%s.%s.qcow.json", d->disk->target, run->ident);
+        text_dup_printf("%s.%s.qcow.json", d->disk->target, run->point);
     if (!d->data_file || !d->index_file || !d->info_file)
         return error_memory(err);
-    d->cover = has_older_data(run->chain, d->disk->target);
+    /* Zero frames on top of older data would not be applied by every reader. */
+    d->cover =
+        run->level == LEVEL_FULL && has_older_data(run->chain, d->disk->target);
     return 0;
 }
 
 int point_prepare(struct run *run, struct error *err)
 {
-    bool full = run->options->level == LEVEL_FULL;
-
     if (check_strangers(run, err) < 0 || check_owner(run, err) < 0 ||
-        check_level(run, err) < 0 || uuid_new(run->point_uuid, err) < 0)
+        level_resolve(run, err) < 0 || level_name(run, err) < 0 ||
+        uuid_new(run->point_uuid, err) < 0)
         return -1;
-    run->point = full ? FIRST_CHECKPOINT : "copy";
-    run->checkpoint = full && run->disk_count > 0 ? FIRST_CHECKPOINT : NULL;
-    run->ident = run->point;
     for (size_t i = 0; i < run->disk_count; i++) {
         if (name_disk(run, &run->disks[i], err) < 0)
             return error_prefix(err, "disk %s", run->disks[i].disk->target);
-        if (full && check_image(&run->disks[i], err) < 0)
+        if (run->checkpoint && check_image(&run->disks[i], err) < 0)
             return -1;
     }
     return 0;
@@ -250,9 +248,16 @@ void point_done(struct run *run)
         free(run->disks[i].data_file);
         free(run->disks[i].index_file);
         free(run->disks[i].info_file);
+        free(run->disks[i].source_id);
+        free(run->disks[i].bitmap);
     }
     free(run->disks);
     run->disks = NULL;
     run->disk_count = 0;
     disk_list_free(&run->all_disks);
+    free(run->chain_name);
+    free(run->point);
+    free(run->checkpoint);
+    free(run->next);
+    closep(&run->checkpointfd);
 }

@@ -23,17 +23,18 @@
 #include "virt/domain.h"
 #include "virt/session.h"
 
-/* The checkpoint that a full begins its chain with, and the name that a
- * copy's metadata bears although it makes none (as upstream's does).
- */
-#define FIRST_CHECKPOINT "virtnbdbackup.0"
-
 struct run_disk {
     const struct domain_disk *disk; /* one of run.all_disks */
     char *data_file;                /* vda.full.data */
     char *index_file;               /* vda.full.index */
     char *info_file;                /* vda.<ident>.qcow.json */
-    bool cover; /* older data of this disk lies in the directory */
+    bool cover; /* only data frames: older data lies in the directory */
+    /* Set by track_disks: */
+    enum level level;     /* of this disk: full where an inc is not possible */
+    ssize_t parent;       /* number of the point it builds on, or -1 */
+    uint64_t parent_size; /* bytes of the disk then */
+    char *bitmap;         /* context of the changes; NULL: none */
+    char *source_id;      /* which image it is */
     struct disk_result result;
 };
 
@@ -50,16 +51,23 @@ struct run {
     struct chain *chain; /* what the directory held before */
     char point_uuid[TEXT_UUID_ROOM];
     char description[CHECKPOINT_DESCRIPTION_ROOM]; /* of the checkpoint */
-    const char *point;      /* name of the point: virtnbdbackup.0, copy */
-    const char *checkpoint; /* NULL: none is made */
-    const char *ident;      /* in the names of the small files */
+    enum level level; /* what is done; never auto */
+    char *chain_name; /* NULL: the default chain */
+    char *point;      /* name of the point: virtnbdbackup.0, copy */
+    char *checkpoint; /* to be made; NULL: none */
+    char *next;       /* the checkpoint that metadata names */
+    int checkpointfd; /* where descriptions of checkpoints lie */
     char *runtime_dir;
     char *socket;
     struct run_disk *disks;
     size_t disk_count;
     bool intent_written;
     bool committed;
-    bool left_over; /* something could not be put back; it was named */
+    bool begin_unknown; /* libvirt may begin the job yet */
+    bool ended_early;   /* we ended the job, since a disk had failed */
+    bool job_left;      /* the job could not be ended */
+    bool left_over;     /* something could not be put back; it was named */
+    bool hand_over;     /* the guardian is to go on cleaning up */
     struct intent intent;
     time_t started;
 };
@@ -73,6 +81,12 @@ must_check int point_choose_disks(struct run *run, struct error *err);
  * what would replace or mix anything.  Nothing is changed.
  */
 must_check int point_prepare(struct run *run, struct error *err);
+
+/* Set a string of a manifest or intent; NULL counts as "". */
+must_check int point_set(char **member, const char *value, struct error *err);
+
+/* Set it to a time in UTC, as manifests have it. */
+must_check int point_time(time_t when, char **ret, struct error *err);
 
 /* Free what the two made. */
 void point_done(struct run *run);

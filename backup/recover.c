@@ -11,6 +11,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -18,6 +20,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/stop.h"
+#include "base/text.h"
 #include "host/host.h"
 #include "set/chain.h"
 #include "set/marks.h"
@@ -29,8 +32,18 @@
 #define JOB_END_TIMEOUT_MS 60000
 
 /* How long the guardian waits for the lock of a process that is dying. */
-#define LOCK_TRIES 100
+#define LOCK_TRIES 400
 #define LOCK_TRY_MS 50
+
+/* How long the guardian goes on trying: less than its deadline. */
+#define RETRY_SECONDS 150
+#define RETRY_MS 1000
+
+/* How often, and how many times in a row without any job, the guardian asks
+ * whether libvirt is beginning one.
+ */
+#define BEGIN_TRY_MS 100
+#define IDLE_TRIES 10
 
 static int end_job(struct domain *domain, const struct intent *in,
                    struct error *err)
@@ -48,21 +61,32 @@ static int end_job(struct domain *domain, const struct intent *in,
     return 0;
 }
 
+/* Outcome 1: libvirt deletes it only while the domain runs; later then. */
 static int drop_checkpoint(struct domain *domain, const struct intent *in,
                            struct error *err)
 {
     char description[CHECKPOINT_DESCRIPTION_ROOM];
+    _cleanup_(checkpoint_free) struct checkpoint c = {0};
+    int r;
 
     if (!in->checkpoint[0])
         return 0;
     /* A name is no identity: only the UUID tells that it is this run's. */
     checkpoint_describe(in->point, in->chain, description);
+    r = checkpoint_find(domain, in->checkpoint, &c, err);
+    if (r <= 0 || strcmp(c.description, description) != 0)
+        return r < 0 ? -1 : 0;
+    r = domain_is_active(domain, err);
+    if (r <= 0)
+        return r < 0 ? -1 : 1;
     return checkpoint_delete_own(domain, in->checkpoint, description, err) < 0
                ? -1
                : 0;
 }
 
-/* What the run did to the domain.  A domain that is gone has nothing. */
+/* What the run did to the domain.  A domain that is gone has nothing.
+ * Outcome 1: something has to wait until the domain runs again.
+ */
 static int undo_domain(struct session *session, const struct intent *in,
                        bool committed, struct error *err)
 {
@@ -78,6 +102,23 @@ static int undo_domain(struct session *session, const struct intent *in,
     if (end_job(domain, in, err) < 0)
         return -1;
     return committed ? 0 : drop_checkpoint(domain, in, err);
+}
+
+/* The same through the connection that the run had: a domain that another
+ * libvirt does not know is not gone.
+ */
+static int undo_libvirt(struct session *session, const struct intent *in,
+                        bool committed, struct error *err)
+{
+    _cleanup_(session_closep) struct session *own = NULL;
+
+    if (!in->socket[0] && !in->checkpoint[0])
+        return 0;
+    if (session && strcmp(session_uri(session), in->uri) == 0)
+        return undo_domain(session, in, committed, err);
+    if (session_open(in->uri, LIBVIRT_TIMEOUT_MS, &own, err) < 0)
+        return -1;
+    return undo_domain(own, in, committed, err);
 }
 
 /* Files that a kill between creating and renaming leaves, under names that
@@ -116,11 +157,13 @@ static bool owns_checkpoint(const struct chain_point *point)
 }
 
 /* The list of checkpoints follows from the manifests; a full restarts it. */
-static int write_cpt(int dirfd, const struct intent *in, struct error *err)
+int recover_write_cpt(int dirfd, const struct intent *in, struct error *err)
 {
     _cleanup_(chain_freep) struct chain *chain = NULL;
     _cleanup_cpt_ struct cpt cpt = CPT_INIT;
 
+    if (!in->checkpoint[0])
+        return 0;
     if (chain_open(dirfd, &chain, err) < 0)
         return -1;
     for (size_t i = 0; i < chain->point_count; i++) {
@@ -136,37 +179,55 @@ static int write_cpt(int dirfd, const struct intent *in, struct error *err)
 
 int recover_complete(int dirfd, const struct intent *in, struct error *err)
 {
-    if (in->checkpoint[0] && write_cpt(dirfd, in, err) < 0)
+    if (recover_write_cpt(dirfd, in, err) < 0)
         return -1;
     return intent_drop(dirfd, in, err);
+}
+
+/* Was the intent written for this directory on this machine, or was it copied
+ * here with the directory?
+ */
+static int is_at_home(int dirfd, const struct intent *in, struct error *err)
+{
+    _cleanup_free_ char *here = NULL;
+
+    if (intent_place(dirfd, &here, err) < 0)
+        return -1;
+    return strcmp(here, in->place) == 0;
+}
+
+static int sweep_all(int dirfd, const struct intent *in, struct error *err)
+{
+    _cleanup_free_ char *cpt = text_dup_printf("%s.cpt", in->domain_name);
+
+    return cpt ? sweep(dirfd, cpt, err) : error_memory(err);
 }
 
 int recover_intent(int dirfd, struct session *session, const struct intent *in,
                    struct error *err)
 {
-    _cleanup_(session_closep) struct session *own = NULL;
     int committed = intent_is_committed(dirfd, in, err);
+    int home = committed < 0 ? -1 : is_at_home(dirfd, in, err);
+    int later = 0;
 
-    if (committed < 0)
+    if (home < 0)
         return -1;
-    if (in->socket[0] || in->checkpoint[0]) {
-        if (!session) {
-            if (session_open(in->uri[0] ? in->uri : NULL, LIBVIRT_TIMEOUT_MS,
-                             &own, err) < 0)
-                return -1;
-            session = own;
-        }
-        if (undo_domain(session, in, committed > 0, err) < 0)
-            return -1;
-    }
-    if (in->runtime_dir[0] && host_remove_dir(in->runtime_dir, err) < 0)
+    if (home)
+        later = undo_libvirt(session, in, committed > 0, err);
+    if (later < 0 || sweep_all(dirfd, in, err) < 0)
         return -1;
-    if (sweep(dirfd, NULL, err) < 0)
+    if (home && in->runtime_dir[0] && host_remove_dir(in->runtime_dir, err) < 0)
         return -1;
     if (committed)
         return recover_complete(dirfd, in, err);
     if (intent_remove_files(dirfd, in, NULL, err) < 0)
         return -1;
+    if (later) {
+        log_warning("checkpoint '%s' of '%s' can be deleted only while the "
+                    "domain runs; the next run does it",
+                    in->checkpoint, in->domain_name);
+        return 0;
+    }
     return intent_drop(dirfd, in, err);
 }
 
@@ -206,12 +267,49 @@ static int wait_for_lock(int dirfd, int *ret_fd, struct error *err)
     return 0;
 }
 
+/* The run ended while libvirt was beginning the job: libvirt goes on with that
+ * although nobody waits for it.  Until its answer is there, there is no job
+ * that could be ended.  Outcome 1: the begin is over, one way or the other; 0:
+ * it goes on, or libvirt does not say.
+ */
+static int begin_is_over(const struct intent *in, unsigned *idle)
+{
+    _cleanup_(session_closep) struct session *session = NULL;
+    _cleanup_(domain_closep) struct domain *domain = NULL;
+    _cleanup_error_ struct error ignored = ERROR_INIT;
+    struct job_stats stats;
+    int r;
+
+    if (session_open(in->uri, LIBVIRT_TIMEOUT_MS, &session, &ignored) < 0 ||
+        domain_open_uuid(session, in->domain_uuid, &domain, &ignored) < 0)
+        return ignored.kind == ERR_INPUT;
+    r = job_find(domain, NULL, &ignored);
+    if (r != 0)
+        return r > 0;
+    if (job_stats(domain, &stats, &ignored) < 0 || stats.active) {
+        *idle = 0;
+        return 0;
+    }
+    /* The request itself may be on its way yet. */
+    return ++*idle >= IDLE_TRIES;
+}
+
+static void wait_for_begin(const struct intent *in, time_t until)
+{
+    unsigned idle = 0;
+
+    while (time(NULL) < until && !begin_is_over(in, &idle))
+        if (stop_wait(-1, BEGIN_TRY_MS) == STOP_NOW)
+            break;
+}
+
 static int recover_named(const char *directory, const char *name,
-                         struct error *err)
+                         bool begin_unknown, struct error *err)
 {
     _cleanup_close_ int dirfd = dir_open(directory, err);
     _cleanup_close_ int lockfd = -1;
     _cleanup_intent_ struct intent in = INTENT_INIT;
+    time_t until = time(NULL) + RETRY_SECONDS;
     int r;
 
     if (dirfd < 0)
@@ -223,7 +321,23 @@ static int recover_named(const char *directory, const char *name,
         return sweep(dirfd, NULL, err);
     if (intent_load(dirfd, name, &in, err) < 0)
         return -1;
-    return recover_intent(dirfd, NULL, &in, err);
+    if (begin_unknown)
+        wait_for_begin(&in, until);
+    for (;;) {
+        if (recover_intent(dirfd, NULL, &in, err) == 0)
+            return 0;
+        if (time(NULL) >= until || stop_wait(-1, RETRY_MS) == STOP_NOW)
+            return -1;
+        error_clear(err);
+    }
+}
+
+void recover_remove_socket(const char *path)
+{
+    struct stat st;
+
+    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+        unlink(path);
 }
 
 int recover_as_guardian(const struct guardian_facts *facts, struct error *err)
@@ -232,7 +346,11 @@ int recover_as_guardian(const struct guardian_facts *facts, struct error *err)
     const char *intent = facts_get(facts, FACT_INTENT);
     const char *runtime = facts_get(facts, FACT_RUNTIME);
 
-    if (directory && intent && recover_named(directory, intent, err) < 0)
+    if (directory && intent &&
+        recover_named(directory, intent,
+                      facts_get(facts, FACT_BEGIN_UNKNOWN) != NULL, err) < 0)
         return -1;
+    if (facts_get(facts, FACT_SOCKET))
+        recover_remove_socket(facts_get(facts, FACT_SOCKET));
     return runtime ? host_remove_dir(runtime, err) : 0;
 }

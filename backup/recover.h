@@ -21,9 +21,14 @@
 #define FACT_DIRECTORY "directory" /* the backup directory, absolute */
 #define FACT_INTENT "intent"       /* file name of the intent */
 #define FACT_RUNTIME "runtime"     /* the private directory */
+#define FACT_SOCKET "socket"       /* the socket, if outside of it */
+#define FACT_BEGIN_UNKNOWN "begin" /* set: libvirt may start the job yet */
 
-/* Undo or complete one run.  The lock of `dirfd` is held.  `session` may be
- * NULL: then one is opened if it is needed.
+/* Undo or complete one run.  The lock of `dirfd` is held.  `session` is used if
+ * it leads to the same libvirt, otherwise (or NULL) one is opened if it is
+ * needed.  An intent that came with a copy of the directory only has its files
+ * removed.  What has to wait until the domain runs again is left to a later
+ * run: the intent stays.
  */
 must_check int recover_intent(int dirfd, struct session *session,
                               const struct intent *in, struct error *err);
@@ -37,6 +42,15 @@ must_check int recover_directory(int dirfd, struct session *session,
  */
 must_check int recover_complete(int dirfd, const struct intent *in,
                                 struct error *err);
+
+/* The first half of that, for when the intent is needed yet. */
+must_check int recover_write_cpt(int dirfd, const struct intent *in,
+                                 struct error *err);
+
+/* Remove a socket outside of the private directory, which the user named:
+ * libvirt leaves it when the domain ends in the middle of the job.
+ */
+void recover_remove_socket(const char *path);
 
 /* For guardian_main. */
 int recover_as_guardian(const struct guardian_facts *facts, struct error *err);

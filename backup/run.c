@@ -8,24 +8,31 @@
  */
 #include "run.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "adopt.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
+#include "checkpoints.h"
 #include "cli/exit.h"
 #include "cli/startup.h"
+#include "commit.h"
 #include "extras.h"
 #include "host/host.h"
+#include "level.h"
 #include "point.h"
 #include "recover.h"
 #include "set/marks.h"
+#include "track.h"
 #include "transfer.h"
 #include "virt/job.h"
 
@@ -67,7 +74,7 @@ static int open_log(struct run *run, struct error *err)
 
     localtime_r(&run->started, &tm);
     strftime(stamp, sizeof(stamp), "%m%d%Y%H%M%S", &tm);
-    name = text_dup_printf("backup.%s.%s.log", level_text(run->options->level),
+    name = text_dup_printf("backup.%s.%s.log", backup_level_asked(run->options),
                            stamp);
     if (!name)
         return error_memory(err);
@@ -124,35 +131,60 @@ static int check_job(struct run *run, struct error *err)
                      socket ? socket : "", domain_name(run->domain));
 }
 
-static int make_runtime(struct run *run, struct error *err)
+/* The user's socket: QEMU makes it, so it must be possible and not there. */
+static int check_socket(const struct run *run, struct error *err)
+{
+    const char *path = run->options->socketfile;
+
+    if (path[0] != '/')
+        return error_set(err, ERR_INPUT,
+                         "--socketfile takes an absolute path, not '%s'", path);
+    if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return error_set(err, ERR_EXISTS,
+                         "'%s' exists already; remove it, or choose another "
+                         "--socketfile",
+                         path);
+    return guardian_tell(run->guardian, FACT_SOCKET, path, err);
+}
+
+static int check_scratch(const struct run *run, struct error *err)
+{
+    const char *path = run->options->scratchdir;
+
+    if (!path)
+        return 0;
+    if (path[0] != '/')
+        return error_set(err, ERR_INPUT,
+                         "--scratchdir takes an absolute path, not '%s'", path);
+    if (faccessat(AT_FDCWD, path, F_OK, 0) < 0)
+        return error_errno(err, errno, "--scratchdir '%s'", path);
+    return 0;
+}
+
+/* Names of places that do not exist yet. */
+static int name_places(struct run *run, struct error *err)
+{
+    if (check_scratch(run, err) < 0 ||
+        (run->options->socketfile && check_socket(run, err) < 0) ||
+        host_runtime_name(&run->runtime_dir, err) < 0)
+        return -1;
+    run->socket = run->options->socketfile
+                      ? strdup(run->options->socketfile)
+                      : text_dup_printf("%s/nbd", run->runtime_dir);
+    if (!run->socket)
+        return error_memory(err);
+    return guardian_tell(run->guardian, FACT_RUNTIME, run->runtime_dir, err);
+}
+
+static int make_places(struct run *run, struct error *err)
 {
     uid_t uid;
     gid_t gid;
 
     if (domain_qemu_user(run->domain, &uid, &gid, err) < 0 ||
-        host_runtime_name(&run->runtime_dir, err) < 0 ||
-        guardian_tell(run->guardian, FACT_RUNTIME, run->runtime_dir, err) < 0 ||
         host_runtime_make(run->runtime_dir, uid, gid, err) < 0)
         return -1;
-    run->socket = run->options->socketfile
-                      ? strdup(run->options->socketfile)
-                      : text_dup_printf("%s/nbd", run->runtime_dir);
-    return run->socket ? 0 : error_memory(err);
-}
-
-static int set_text(char **member, const char *value, struct error *err)
-{
-    return manifest_set(member, value ? value : "", err);
-}
-
-static int utc_time(time_t when, char **ret, struct error *err)
-{
-    char text[32];
-    struct tm tm;
-
-    gmtime_r(&when, &tm);
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-    return manifest_set(ret, text, err);
+    return checkpoints_open(run, err);
 }
 
 static int name_files(struct run *run, struct error *err)
@@ -180,15 +212,16 @@ static int write_intent(struct run *run, struct manifest *m, struct error *err)
     memcpy(in->point, run->point_uuid, sizeof(in->point));
     memcpy(in->chain, m->chain, sizeof(in->chain));
     memcpy(in->domain_uuid, domain_uuid(run->domain), sizeof(in->domain_uuid));
-    in->level = run->options->level;
+    in->level = run->level;
     in->pid = getpid();
-    if (set_text(&in->domain_name, domain_name(run->domain), err) < 0 ||
-        set_text(&in->uri, run->options->uri, err) < 0 ||
-        set_text(&in->name, run->point, err) < 0 ||
-        set_text(&in->checkpoint, run->checkpoint, err) < 0 ||
-        set_text(&in->runtime_dir, run->runtime_dir, err) < 0 ||
-        set_text(&in->socket, run->socket, err) < 0 ||
-        utc_time(run->started, &in->time, err) < 0 ||
+    if (point_set(&in->domain_name, domain_name(run->domain), err) < 0 ||
+        point_set(&in->uri, session_uri(run->session), err) < 0 ||
+        intent_place(run->dirfd, &in->place, err) < 0 ||
+        point_set(&in->name, run->point, err) < 0 ||
+        point_set(&in->checkpoint, run->checkpoint, err) < 0 ||
+        point_set(&in->runtime_dir, run->runtime_dir, err) < 0 ||
+        point_set(&in->socket, run->socket, err) < 0 ||
+        point_time(run->started, &in->time, err) < 0 ||
         name_files(run, err) < 0 || name_intent(in->point, &name, err) < 0)
         return -1;
     if (guardian_tell(run->guardian, FACT_DIRECTORY, run->directory, err) < 0 ||
@@ -198,23 +231,7 @@ static int write_intent(struct run *run, struct manifest *m, struct error *err)
     return intent_write(run->dirfd, in, err);
 }
 
-/* virtnbdbackup.N, and "virtnbdbackup" alone, which the first releases of the
- * Python suite made.
- */
-static bool is_default_chain(const char *name)
-{
-    static const char prefix[] = "virtnbdbackup";
-    size_t length = strlen(prefix);
-
-    if (strncmp(name, prefix, length) != 0)
-        return false;
-    if (name[length] == '\0')
-        return true;
-    return name[length] == '.' && name[length + 1] != '\0' &&
-           strspn(name + length + 1, "0123456789") == strlen(name + length + 1);
-}
-
-/* A new full replaces the VM's default chain, as upstream's does: libvirt
+/* A new full replaces the VM's chain of that name, as upstream's does: libvirt
  * wants the names for the new one.  A checkpoint whose bitmap is lost can only
  * be forgotten.
  */
@@ -232,7 +249,7 @@ static int remove_old_chain(struct run *run, struct error *err)
     if (!names || !forced)
         return error_memory(err);
     for (size_t i = 0; i < list.count; i++)
-        if (is_default_chain(list.items[i].name))
+        if (level_in_chain(list.items[i].name, run->chain_name))
             names[count++] = list.items[i].name;
     if (count > 0)
         log_info("removing %zu %s of the chain that this full replaces", count,
@@ -245,6 +262,69 @@ static int remove_old_chain(struct run *run, struct error *err)
                         "forgotten",
                         names[i]);
     return 0;
+}
+
+static const char *parent_name(const struct run *run, const struct run_disk *d)
+{
+    return d->parent < 0 ? NULL : run->chain->points[d->parent].name;
+}
+
+static int fill_job_disk(const struct run *run, struct run_disk *d,
+                         struct job_disk *ret, struct error *err)
+{
+    ret->target = d->disk->target;
+    ret->incremental = parent_name(run, d);
+    if (!ret->incremental)
+        return 0;
+    d->bitmap = job_bitmap_context(ret);
+    return d->bitmap ? 0 : error_memory(err);
+}
+
+/* Bitmaps of the name that the new checkpoint gets, which libvirt knows nothing
+ * of any more, are in its way (libvirt's notes were lost, or a disk came from
+ * another domain).  Outcome 1: some were deleted.
+ */
+static int purge_bitmaps(struct run *run, struct error *err)
+{
+    int some = 0;
+
+    if (!run->checkpoint)
+        return 0;
+    for (size_t i = 0; i < run->disk_count; i++) {
+        const char *target = run->disks[i].disk->target;
+        int r = checkpoint_purge(run->domain, run->checkpoint, target, err);
+
+        if (r < 0)
+            return -1;
+        if (r > 0)
+            log_warning("%s: its image held a bitmap '%s' that libvirt knew "
+                        "nothing of; deleted",
+                        target, run->checkpoint);
+        some |= r;
+    }
+    return some;
+}
+
+/* Start the job; once more where stray bitmaps were in the way. */
+static int try_begin(struct run *run, const struct job_request *request,
+                     struct error *err)
+{
+    _cleanup_error_ struct error first = ERROR_INIT;
+    int purged;
+
+    if (job_begin(run->domain, request, &first) == 0)
+        return 0;
+    if (first.kind == ERR_LIBVIRT) {
+        if (job_undo(run->domain, request, JOB_END_TIMEOUT_MS, err) < 0)
+            return -1;
+        purged = purge_bitmaps(run, err);
+        if (purged < 0)
+            return -1;
+        if (purged > 0)
+            return job_begin(run->domain, request, err);
+    }
+    error_move(err, &first);
+    return -1;
 }
 
 static int begin_job(struct run *run, struct error *err)
@@ -266,10 +346,20 @@ static int begin_job(struct run *run, struct error *err)
     if (!disks)
         return error_memory(err);
     for (size_t i = 0; i < run->disk_count; i++)
-        disks[i].target = run->disks[i].disk->target;
-    if (job_begin(run->domain, &request, err) < 0)
+        if (fill_job_disk(run, &run->disks[i], &disks[i], err) < 0)
+            return -1;
+    /* Killed in the middle of this, libvirt goes on with it. */
+    if (guardian_tell(run->guardian, FACT_BEGIN_UNKNOWN, "1", err) < 0)
+        return -1;
+    if (try_begin(run, &request, err) < 0) {
+        /* libvirt may start it yet, when nobody waits for it any more. */
+        run->begin_unknown =
+            err->kind == ERR_TIMEOUT || err->kind == ERR_STOPPED;
         return error_prefix(err, "start the backup job of domain '%s'",
                             domain_name(run->domain));
+    }
+    if (guardian_tell(run->guardian, FACT_BEGIN_UNKNOWN, NULL, err) < 0)
+        return -1;
     log_info("backup job started, %zu %s", run->disk_count,
              run->disk_count == 1 ? "disk" : "disks");
     return 0;
@@ -286,83 +376,34 @@ static void finish_job(struct run *run)
               "with: virsh domjobabort %s",
               domain_name(run->domain), error_text(&err),
               domain_name(run->domain));
+    run->left_over = run->job_left = run->hand_over = true;
+}
+
+/* A connection that broke has a reason that people can do something about. */
+static int explain(struct run *run, struct error *err)
+{
+    _cleanup_error_ struct error ignored = ERROR_INIT;
+
+    if (err->kind != ERR_NBD)
+        return -1;
+    if (domain_is_active(run->domain, &ignored) == 0)
+        return error_prefix(err, "domain '%s' was shut off during the backup",
+                            domain_name(run->domain));
+    if (!run->ended_early && job_find(run->domain, NULL, &ignored) == 0)
+        return error_prefix(err,
+                            "the backup job of domain '%s' was ended by "
+                            "somebody else",
+                            domain_name(run->domain));
+    return -1;
+}
+
+static void note_leftover(struct run *run, struct error *err)
+{
+    log_error("the backup is complete, but cleaning up failed: %s; the next "
+              "run makes up for it",
+              error_text(err));
+    error_clear(err);
     run->left_over = true;
-}
-
-static int add_disk(struct run *run, const struct run_disk *d,
-                    struct manifest *m, struct error *err)
-{
-    struct manifest_disk *entry = manifest_add_disk(m, err);
-    _cleanup_free_ char *sum = text_dup_printf("%s.chksum", d->data_file);
-
-    if (!entry)
-        return -1;
-    if (!sum)
-        return error_memory(err);
-    entry->level = run->options->level;
-    entry->compressed = run->options->compress > 0;
-    entry->virtual_size = d->result.virtual_size;
-    entry->data_size = d->result.data_size;
-    entry->zero_size = d->result.zero_size;
-    entry->file_size = d->result.file_size;
-    memcpy(entry->index_hash, d->result.index_hash, sizeof(entry->index_hash));
-    if (set_text(&entry->target, d->disk->target, err) < 0 ||
-        set_text(&entry->file, d->data_file, err) < 0 ||
-        set_text(&entry->index, d->index_file, err) < 0 ||
-        set_text(&entry->checkpoint, run->checkpoint, err) < 0 ||
-        set_text(&entry->format, d->disk->format, err) < 0)
-        return -1;
-    /* The index first: a data file under its name always has one. */
-    if (index_publish(run->dirfd, d->index_file, err) < 0)
-        return -1;
-    if (chksum_write(run->dirfd, d->data_file, d->result.adler, err) < 0)
-        return -1;
-    return manifest_add_file(m, run->dirfd, sum, err);
-}
-
-static int publish_data(struct run *run, struct error *err)
-{
-    for (size_t i = 0; i < run->disk_count; i++) {
-        _cleanup_free_ char *partial =
-            text_dup_printf("%s.partial", run->disks[i].data_file);
-
-        if (!partial)
-            return error_memory(err);
-        if (file_rename_noreplace(run->dirfd, partial, run->disks[i].data_file,
-                                  err) < 0)
-            return -1;
-    }
-    return file_sync_dir(run->dirfd, err);
-}
-
-static int fill_manifest(struct run *run, struct manifest *m, struct error *err)
-{
-    memcpy(m->point, run->point_uuid, sizeof(m->point));
-    checkpoint_describe(m->point, m->chain, run->description);
-    memcpy(m->domain_uuid, domain_uuid(run->domain), sizeof(m->domain_uuid));
-    m->level_done = run->options->level;
-    if (set_text(&m->tool, "virtnbdbackup " VERSION, err) < 0 ||
-        set_text(&m->name, run->point, err) < 0 ||
-        set_text(&m->level_asked, level_text(run->options->level), err) < 0 ||
-        set_text(&m->domain_name, domain_name(run->domain), err) < 0 ||
-        utc_time(run->started, &m->time, err) < 0)
-        return -1;
-    return 0;
-}
-
-/* Everything is there: names for all files, then the manifest. */
-static int commit(struct run *run, struct manifest *m, struct error *err)
-{
-    for (size_t i = 0; i < run->disk_count; i++)
-        if (add_disk(run, &run->disks[i], m, err) < 0)
-            return -1;
-    if (extras_write(run, m, err) < 0 || publish_data(run, err) < 0 ||
-        stop_check(err) < 0)
-        return -1;
-    if (manifest_write(run->dirfd, m, err) < 0)
-        return error_prefix(err, "commit the backup");
-    run->committed = true;
-    return 0;
 }
 
 /* What comes after the commit is made up for by the next run if it fails. */
@@ -370,12 +411,16 @@ static void complete(struct run *run)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
 
-    if (recover_complete(run->dirfd, &run->intent, &err) == 0 &&
-        host_remove_dir(run->runtime_dir, &err) == 0)
+    if (run->job_left) {
+        /* The intent and the job's directory are needed to end it yet. */
+        if (recover_write_cpt(run->dirfd, &run->intent, &err) < 0)
+            note_leftover(run, &err);
         return;
-    log_error("the backup is complete, but cleaning up failed: %s",
-              error_text(&err));
-    run->left_over = true;
+    }
+    if (host_remove_dir(run->runtime_dir, &err) < 0)
+        note_leftover(run, &err);
+    if (recover_complete(run->dirfd, &run->intent, &err) < 0)
+        note_leftover(run, &err);
 }
 
 static int make_point(struct run *run, struct error *err)
@@ -384,27 +429,40 @@ static int make_point(struct run *run, struct error *err)
 
     if (chain_continue(run->chain, &m, err) < 0 ||
         domain_xml(run->domain, &run->xml, err) < 0 ||
-        fill_manifest(run, &m, err) < 0 || make_runtime(run, err) < 0 ||
-        write_intent(run, &m, err) < 0)
+        commit_describe(run, &m, err) < 0 || name_places(run, err) < 0 ||
+        write_intent(run, &m, err) < 0 || make_places(run, err) < 0)
         return -1;
-    if (run->checkpoint && remove_old_chain(run, err) < 0)
+    if (run->level == LEVEL_FULL && run->checkpoint &&
+        remove_old_chain(run, err) < 0)
         return -1;
     if (run->disk_count > 0) {
-        if (begin_job(run, err) < 0 || transfer_disks(run, err) < 0)
+        if (track_disks(run, err) < 0 || begin_job(run, err) < 0)
             return -1;
+        if (transfer_disks(run, err) < 0)
+            return explain(run, err);
         finish_job(run);
     }
-    if (commit(run, &m, err) < 0)
+    if (commit_point(run, &m, err) < 0)
         return -1;
     complete(run);
     return 0;
+}
+
+/* Points of upstream become points like ours, where that is safe. */
+static int adopt(struct run *run, struct error *err)
+{
+    if (!run->options->auto_level && run->options->level != LEVEL_INC &&
+        run->options->level != LEVEL_DIFF)
+        return 0;
+    return adopt_directory(run->dirfd, run->domain, domain_name(run->domain),
+                           domain_uuid(run->domain), &run->chain, err);
 }
 
 static int run_checked(struct run *run, struct error *err)
 {
     if (open_domain(run, err) < 0 ||
         recover_directory(run->dirfd, run->session, err) < 0 ||
-        chain_open(run->dirfd, &run->chain, err) < 0 ||
+        chain_open(run->dirfd, &run->chain, err) < 0 || adopt(run, err) < 0 ||
         point_choose_disks(run, err) < 0 || point_prepare(run, err) < 0 ||
         check_job(run, err) < 0)
         return -1;
@@ -419,17 +477,28 @@ static void undo(struct run *run)
     _cleanup_error_ struct error err = ERROR_INIT;
     int r = 0;
 
+    if (run->begin_unknown) {
+        log_warning("libvirt has not said whether the job begins; a process in "
+                    "the background waits for it and cleans up");
+        run->hand_over = true;
+        return;
+    }
     if (run->session)
         session_ignore_stop(run->session);
     if (run->intent_written)
         r = recover_intent(run->dirfd, run->session, &run->intent, &err);
     else if (run->runtime_dir)
         r = host_remove_dir(run->runtime_dir, &err);
-    if (r == 0)
+    if (r == 0) {
+        if (run->socket && run->options->socketfile)
+            recover_remove_socket(run->socket);
         return;
-    log_error("cleaning up after the failure did not work either: %s; the next "
-              "run in '%s' tries again",
-              error_text(&err), run->options->output);
+    }
+    log_error(
+        "cleaning up after the failure did not work either: %s; a process "
+        "in the background tries again, and so does the next run in '%s'",
+        error_text(&err), run->options->output);
+    run->hand_over = true;
 }
 
 static void log_summary(const struct run *run)
@@ -464,12 +533,13 @@ static void run_done(struct run *run)
 }
 
 int run_backup(const struct backup_options *options, int argc, char **argv,
-               struct guardian *guardian)
+               struct guardian *guardian, bool *ret_hand_over)
 {
     _cleanup_(run_done) struct run run = {
         .options = options,
         .dirfd = -1,
         .lockfd = -1,
+        .checkpointfd = -1,
         .guardian = guardian,
         .started = time(NULL),
     };
@@ -485,12 +555,14 @@ int run_backup(const struct backup_options *options, int argc, char **argv,
         startup_banner(argc, argv);
         r = run_checked(&run, &err);
     }
+    *ret_hand_over = run.hand_over;
     if (r == 0) {
         log_summary(&run);
         return run.left_over ? EXIT_LEFTOVER : EXIT_OK;
     }
     if (!run.committed)
         undo(&run);
+    *ret_hand_over = run.hand_over;
     log_error("%s", error_text(&err));
     return exit_from_error(&err);
 }

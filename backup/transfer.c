@@ -53,9 +53,12 @@ static struct disk_task make_task(const struct transfer *t,
         .dirfd = run->dirfd,
         .data_file = d->data_file,
         .index_file = d->index_file,
-        .checkpoint = FIRST_CHECKPOINT,
-        .parent = "",
-        .incremental = false,
+        .checkpoint = run->next,
+        .parent = d->parent < 0 ? "" : run->chain->points[d->parent].name,
+        .bitmap = d->bitmap,
+        .parent_size = d->parent_size,
+        .read_zeroes = run->options->no_sparse_detection,
+        .zero_frames = run->options->zero_frames,
         .level = run->options->compress,
         .cover = d->cover,
         .memory = TRANSFER_MEMORY / t->threads,
@@ -134,6 +137,7 @@ static void end_early(struct transfer *t)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
 
+    t->run->ended_early = true;
     log_debug("a disk failed; ending the job");
     if (job_end(t->run->domain, t->run->socket, JOB_END_TIMEOUT_MS, &err) < 0)
         log_debug("end the job: %s", error_text(&err));

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
 #include "base/text.h"
 #include "set/chain_private.h"
 #include "set/intent.h"
+#include "set/marks.h"
 
 static void file_done(struct chain_file *f)
 {
@@ -261,25 +263,114 @@ static bool is_committed(const struct chain *chain, const char *file)
     return false;
 }
 
+/* Upstream's list of checkpoints in a set of ours; empty if it cannot be read.
+ */
+static int read_cpt(const struct chain *chain, struct cpt *ret,
+                    struct error *err)
+{
+    _cleanup_error_ struct error why = ERROR_INIT;
+
+    if (!chain->domain_name ||
+        cpt_read(chain->dirfd, chain->domain_name, ret, &why) >= 0 ||
+        why.kind != ERR_MEMORY)
+        return 0;
+    error_move(err, &why);
+    return -1;
+}
+
+static bool has_level(const struct chain *chain, enum level level)
+{
+    for (size_t i = 0; i < chain->point_count; i++)
+        if (chain->points[i].level == level)
+            return true;
+    return false;
+}
+
+static bool has_prefixed(const struct chain *chain, const char *prefix,
+                         const char *point)
+{
+    char name[NAME_POINT_MAX + 8] = "";
+
+    snprintf(name, sizeof(name), "%s.%s", prefix, point);
+    return chain_find(chain, name) >= 0;
+}
+
+/* An increment of a domain that was off bears the name of its parent. */
+static bool is_offline(const struct chain *chain, const char *file)
+{
+    _cleanup_meta_ struct meta meta = META_INIT;
+    uint64_t size = 0;
+
+    return chain_read_meta(chain->dirfd, file, &meta, &size, NULL) > 0 &&
+           strcmp(meta.checkpoint_name, meta.parent_checkpoint) == 0;
+}
+
+/* May a file without an index have been put behind points of ours by upstream?
+ * What it made with a checkpoint is in its list; what it made without builds
+ * upon that.
+ */
+static bool is_behind_ours(const struct chain *chain, const struct cpt *cpt,
+                           const char *file)
+{
+    struct name name = {0};
+
+    if (cpt->count == 0 || !name_parse(file, &name))
+        return false;
+    switch (name.level) {
+    case LEVEL_FULL:
+    case LEVEL_COPY:
+        return !has_level(chain, name.level);
+    case LEVEL_INC:
+        if (!cpt_has(cpt, name.point))
+            return false;
+        return chain_find(chain, name.point) < 0 ||
+               (!has_prefixed(chain, "inc", name.point) &&
+                is_offline(chain, file));
+    case LEVEL_DIFF:
+        return !has_prefixed(chain, "diff", name.point);
+    }
+    return false;
+}
+
+/* Nobody's work but upstream's?  An index beside the file is ours, unless a run
+ * that was to adopt the file was killed: its intent names the index alone.
+ */
+static int is_upstream(const struct chain *chain, const struct sorted *s,
+                       const struct cpt *cpt, const char *file,
+                       struct error *err)
+{
+    struct name_text index = {""};
+
+    if (name_index(file, &index, err) < 0)
+        return -1;
+    if (has_name(&s->intents, file) || (has_name(&s->indexes, index.text) &&
+                                        !has_name(&s->intents, index.text)))
+        return 0;
+    return !chain->ours || is_behind_ours(chain, cpt, file);
+}
+
 /* Sort the data files into those of upstream's sets and those that no manifest
  * commits.
  */
 static int sort_data(struct chain *chain, const struct sorted *s,
                      struct file_names *upstream, struct error *err)
 {
+    _cleanup_cpt_ struct cpt cpt = CPT_INIT;
+
+    if (read_cpt(chain, &cpt, err) < 0)
+        return -1;
     for (size_t i = 0; i < s->data.count; i++) {
         const char *file = s->data.names[i];
-        struct name_text index = {""};
-        bool open = false;
+        int theirs = 0;
 
         if (is_committed(chain, file))
             continue;
-        if (name_index(file, &index, err) < 0)
+        theirs = is_upstream(chain, s, &cpt, file, err);
+        if (theirs < 0)
             return -1;
-        open = chain->ours || has_name(&s->indexes, index.text) ||
-               has_name(&s->intents, file);
-        if (open ? chain_add_note(chain, CHAIN_UNCOMMITTED, file, NULL, err) < 0
-                 : add_name(upstream, file, err) < 0)
+        if (!theirs
+                ? chain_add_note(chain, CHAIN_UNCOMMITTED, file, NULL, err) < 0
+                : add_name(upstream, file, err) < 0)
             return -1;
     }
     return 0;
@@ -353,22 +444,24 @@ ssize_t chain_parent(const struct chain *chain, const char *disk)
 int chain_continue(const struct chain *chain, struct manifest *m,
                    struct error *err)
 {
-    const struct manifest *last = NULL;
+    const struct chain_point *last = NULL;
 
     if (chain_check(chain, err) < 0)
         return -1;
-    if (!chain->ours && chain->point_count > 0)
+    if (chain->point_count > 0)
+        last = &chain->points[chain->point_count - 1];
+    if (last && !last->ours)
         return error_set(err, ERR_EXISTS,
-                         "the directory holds a backup set without manifests, "
-                         "made by another program");
-    if (chain->point_count == 0) {
+                         "the directory holds a backup without a manifest, "
+                         "made by another program: '%s'",
+                         last->name);
+    if (!last) {
         m->sequence = 0;
         m->previous[0] = '\0';
         return uuid_new(m->chain, err);
     }
-    last = &chain->points[chain->point_count - 1].manifest;
-    m->sequence = last->sequence + 1;
-    memcpy(m->previous, last->hash, sizeof(m->previous));
-    memcpy(m->chain, last->chain, sizeof(m->chain));
+    m->sequence = last->manifest.sequence + 1;
+    memcpy(m->previous, last->manifest.hash, sizeof(m->previous));
+    memcpy(m->chain, last->manifest.chain, sizeof(m->chain));
     return 0;
 }

@@ -4,9 +4,10 @@
  * Reads every manifest of a directory and puts them in order by their sequence
  * numbers and the hash each bears of the one before; the data of a disk follows
  * the parents' UUIDs.  A directory without manifests is a set of upstream's:
- * its points come from the metadata of its streams.  File times, and the order
- * in which a directory lists names, decide nothing.  What is ambiguous is
- * refused.
+ * its points come from the metadata of its streams; so do those that upstream
+ * has put behind points of ours, if `<domain>.cpt` lists them.  File times, and
+ * the order in which a directory lists names, decide nothing.  What is
+ * ambiguous is refused.
  *
  * Damage does not hide the points in front of it: chain_open notes it, and
  * chain_select refuses what it touches.  Reads files of the set only; must not
@@ -55,8 +56,9 @@ struct chain_point {
 /* What a person should know about the directory. */
 enum chain_note_kind {
     CHAIN_UNCOMMITTED = 0, /* a data file under a final name that no manifest
-                              names, in a set that has manifests, or with an
-                              index of ours, or named by an intent */
+                              names, with an index of ours, or named by an
+                              intent, or in a set that has manifests and not
+                              in the list of upstream's checkpoints */
     CHAIN_PARTIAL,         /* *.partial */
     CHAIN_FOREIGN,         /* *.data with a name that is none of the suite's */
     CHAIN_INTENT,          /* intent.*.json */
@@ -71,7 +73,8 @@ struct chain_note {
 
 struct chain {
     int dirfd;                  /* owned */
-    struct chain_point *points; /* the oldest first */
+    struct chain_point *points; /* the oldest first; those that are not ours
+                                   stand behind all that are */
     size_t point_count;
     struct chain_note *notes;
     size_t note_count;
@@ -107,8 +110,8 @@ ssize_t chain_parent(const struct chain *chain, const char *disk);
 
 /* Fill what ties a new manifest to the ones there are: chain UUID (a new one if
  * the set is empty), sequence, previous.  ERR_DAMAGED if chain_check fails;
- * ERR_EXISTS if the directory holds a set of upstream's, which a manifest would
- * turn into files that nobody commits.
+ * ERR_EXISTS if the directory holds points of upstream's: they have to be
+ * adopted first (adopt.h).
  */
 must_check int chain_continue(const struct chain *chain, struct manifest *m,
                               struct error *err);

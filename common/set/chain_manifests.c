@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* chain_manifests.c - the order that manifests give, see chain.h */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@ static int add_manifest(struct chain *chain, const char *file,
     struct chain_point *point = NULL;
 
     if (manifest_load(chain->dirfd, file, &m, &why) < 0) {
-        if (why.kind == ERR_MEMORY) {
+        /* A file that we may not read says nothing about the set. */
+        if (why.kind == ERR_MEMORY || why.code == EACCES) {
             error_move(err, &why);
             return -1;
         }

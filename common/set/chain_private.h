@@ -37,7 +37,9 @@ must_check int chain_load_manifests(struct chain *chain,
                                     const struct file_names *names,
                                     struct error *err);
 
-/* Make points of the data files `names`, which have no manifests. */
+/* Make points of the data files `names`, which have no manifests, behind those
+ * that are there.
+ */
 must_check int chain_load_upstream(struct chain *chain,
                                    const struct file_names *names,
                                    struct error *err);

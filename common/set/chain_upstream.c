@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* chain_upstream.c - the order of a set without manifests, see chain.h
+/* chain_upstream.c - the order of points without manifests, see chain.h
  *
  * Names and metadata of the streams have to agree.  An increment stands where
  * the number of its checkpoint puts it, and its parent must be there, exactly
@@ -311,17 +311,19 @@ static int move_file(struct chain_point *point, struct node *n,
     return 0;
 }
 
-/* Every file goes to the point of its run.  `places` gets one entry a point. */
-static int make_points(struct chain *chain, struct nodes *nodes,
+/* Every file goes to the point of its run, all of them behind the `before`
+ * points that are there.  `first_of` gets one entry a point.
+ */
+static int make_points(struct chain *chain, size_t before, struct nodes *nodes,
                        struct node *first_of, struct error *err)
 {
     for (size_t i = 0; i < nodes->count; i++) {
         struct node *n = &nodes->items[i];
         size_t k = 0;
 
-        while (k < chain->point_count && !same_point(&first_of[k], n))
+        while (before + k < chain->point_count && !same_point(&first_of[k], n))
             k++;
-        if (k == chain->point_count) {
+        if (before + k == chain->point_count) {
             char *name = point_name(n);
 
             if (name && chain_find(chain, name) >= 0) {
@@ -337,7 +339,7 @@ static int make_points(struct chain *chain, struct nodes *nodes,
             first_of[k].place = n->place;
             first_of[k].rank = n->rank;
         }
-        if (move_file(&chain->points[k], n, err) < 0)
+        if (move_file(&chain->points[before + k], n, err) < 0)
             return -1;
     }
     return 0;
@@ -354,8 +356,12 @@ static size_t find_owner(const struct chain *chain, const char *disk,
     for (size_t i = 0; i < chain->point_count; i++) {
         const struct chain_file *f = chain_point_file(&chain->points[i], disk);
 
-        if (f && f->owner && f->meta.checkpoint_name &&
-            strcmp(f->meta.checkpoint_name, name) == 0) {
+        const char *own = NULL;
+
+        if (!f || !f->owner)
+            continue;
+        own = f->entry ? f->entry->checkpoint : f->meta.checkpoint_name;
+        if (own && strcmp(own, name) == 0) {
             *ret = i;
             count++;
         }
@@ -381,9 +387,9 @@ static int link_parent(const struct chain *chain, size_t number,
     return 0;
 }
 
-static int link_parents(struct chain *chain, struct error *err)
+static int link_parents(struct chain *chain, size_t before, struct error *err)
 {
-    for (size_t i = 0; i < chain->point_count; i++) {
+    for (size_t i = before; i < chain->point_count; i++) {
         struct chain_point *p = &chain->points[i];
 
         for (size_t k = 0; k < p->file_count; k++) {
@@ -403,11 +409,12 @@ static int link_parents(struct chain *chain, struct error *err)
 /* Two points behind one checkpoint need dates to tell them apart.  Those
  * without a place are damaged anyway.
  */
-static int check_order(const struct chain *chain, const struct node *first_of,
-                       struct error *err)
+static int check_order(const struct chain *chain, size_t before,
+                       const struct node *first_of, struct error *err)
 {
-    for (size_t i = 1; i < chain->point_count; i++) {
-        const struct node *a = &first_of[i - 1], *b = &first_of[i];
+    for (size_t i = before + 1; i < chain->point_count; i++) {
+        const struct node *a = &first_of[i - before - 1];
+        const struct node *b = &first_of[i - before];
 
         if (a->name.level == LEVEL_COPY || b->name.level == LEVEL_COPY ||
             b->place.number == ULLONG_MAX ||
@@ -435,29 +442,29 @@ static const char *point_date(const struct chain_point *p)
 /* A copy shares nothing with the chain beside it: only the dates tell which of
  * them is the newest.  It stands in front of the chain, or behind all of it.
  */
-static int place_copy(struct chain *chain, struct error *err)
+static int place_copy(struct chain *chain, size_t before, struct error *err)
 {
+    struct chain_point *points = &chain->points[before];
     struct chain_point copy = {0};
     const char *copy_date = NULL, *newest = "";
-    size_t last = chain->point_count - 1;
+    size_t count = chain->point_count - before;
 
-    if (chain->point_count < 2 || chain->points[0].level != LEVEL_COPY)
+    if (count < 2 || points[0].level != LEVEL_COPY)
         return 0;
-    copy_date = point_date(&chain->points[0]);
-    for (size_t i = 1; i < chain->point_count; i++)
-        if (strcmp(point_date(&chain->points[i]), newest) > 0)
-            newest = point_date(&chain->points[i]);
+    copy_date = point_date(&points[0]);
+    for (size_t i = 1; i < count; i++)
+        if (strcmp(point_date(&points[i]), newest) > 0)
+            newest = point_date(&points[i]);
     if (!*copy_date || !*newest || strcmp(copy_date, newest) == 0)
-        return chain_add_note(chain, CHAIN_DAMAGE, chain->points[0].name,
+        return chain_add_note(chain, CHAIN_DAMAGE, points[0].name,
                               "nothing tells whether the copy or the chain "
                               "beside it is newer",
                               err);
     if (strcmp(copy_date, newest) < 0)
         return 0;
-    copy = chain->points[0];
-    memmove(&chain->points[0], &chain->points[1],
-            last * sizeof(chain->points[0]));
-    chain->points[last] = copy;
+    copy = points[0];
+    memmove(&points[0], &points[1], (count - 1) * sizeof(points[0]));
+    points[count - 1] = copy;
     return 0;
 }
 
@@ -488,6 +495,7 @@ int chain_load_upstream(struct chain *chain, const struct file_names *names,
 {
     _cleanup_(nodes_done) struct nodes nodes = {NULL, 0};
     _cleanup_free_ struct node *first_of = NULL;
+    size_t before = chain->point_count;
 
     if (names->count == 0)
         return 0;
@@ -497,11 +505,11 @@ int chain_load_upstream(struct chain *chain, const struct file_names *names,
     first_of = calloc(nodes.count + 1, sizeof(*first_of));
     if (!first_of)
         return error_memory(err);
-    if (make_points(chain, &nodes, first_of, err) < 0 ||
-        check_order(chain, first_of, err) < 0)
+    if (make_points(chain, before, &nodes, first_of, err) < 0 ||
+        check_order(chain, before, first_of, err) < 0)
         return -1;
     /* Before parents are linked by number. */
-    if (place_copy(chain, err) < 0)
+    if (place_copy(chain, before, err) < 0)
         return -1;
-    return link_parents(chain, err);
+    return link_parents(chain, before, err);
 }

@@ -136,7 +136,8 @@ static bool hash_fits(const struct index_rules *rules,
 {
     if (r->hashed)
         return r->kind == INDEX_DATA;
-    if (r->kind == INDEX_DATA && rules->hashed)
+    if (r->kind == INDEX_DATA && rules->hashed &&
+        !(r->compressed && r->length > INDEX_PLAIN_MAX))
         return false;
     return is_zero(r->hash, INDEX_HASH_SIZE);
 }

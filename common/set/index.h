@@ -44,7 +44,10 @@
  *
  * Records ascend by disk offset and by file offset, without overlap.  In a file
  * data records are hashed, zero records are not: what a zero record stores (the
- * hole of a data frame, or lz4 of zeroes) reads as zeroes.
+ * hole of a data frame, or lz4 of zeroes) reads as zeroes.  Only a compressed
+ * record of more than 1 MiB, which upstream writes and we only take over
+ * (adopt.h), has no hash: it would be known too late, after all of it was used;
+ * its lz4 frame has checksums of its own.
  */
 #ifndef SET_INDEX_H
 #define SET_INDEX_H

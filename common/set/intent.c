@@ -6,9 +6,11 @@
 #include "set/intent.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <jansson.h>
 
@@ -28,6 +30,7 @@ void intent_done(struct intent *in)
     free(in->name);
     free(in->checkpoint);
     free(in->runtime_dir);
+    free(in->place);
     free(in->socket);
     free(in->time);
     for (size_t i = 0; i < in->file_count; i++)
@@ -149,12 +152,13 @@ int intent_encode(const struct intent *in, char **ret_text, size_t *ret_len,
         return error_memory(err);
     root = json_pack(
         "{s:i, s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:s, s:s, s:o, s:s, s:s, "
-        "s:I, s:s}",
+        "s:s, s:I, s:s}",
         "format", INTENT_FORMAT, "point", in->point, "chain", in->chain,
         "domain", "name", in->domain_name, "uuid", in->domain_uuid, "uri",
         in->uri, "level", level_text(in->level), "name", in->name, "checkpoint",
         in->checkpoint, "files", files, "runtimeDir", in->runtime_dir, "socket",
-        in->socket, "pid", (json_int_t)in->pid, "time", in->time);
+        in->socket, "place", in->place, "pid", (json_int_t)in->pid, "time",
+        in->time);
     if (!root)
         return error_set(err, ERR_INPUT,
                          "cannot write an intent: no memory, or a text that "
@@ -199,6 +203,7 @@ static int decode_root(json_t *root, struct intent *in, struct error *err)
     const char *point = NULL, *chain = NULL, *domain = NULL, *uuid = NULL;
     const char *uri = NULL, *level = NULL, *name = NULL, *checkpoint = NULL;
     const char *runtime_dir = NULL, *socket = NULL, *time = NULL;
+    const char *place = NULL;
     json_t *files = NULL;
     json_int_t format = 0, pid = 0;
     json_error_t why = {0};
@@ -206,12 +211,12 @@ static int decode_root(json_t *root, struct intent *in, struct error *err)
     if (json_unpack_ex(
             root, &why, 0,
             "{s:I, s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:s, s:s, s:o, s:s, s:s, "
-            "s:I, s:s}",
+            "s:s, s:I, s:s}",
             "format", &format, "point", &point, "chain", &chain, "domain",
             "name", &domain, "uuid", &uuid, "uri", &uri, "level", &level,
             "name", &name, "checkpoint", &checkpoint, "files", &files,
-            "runtimeDir", &runtime_dir, "socket", &socket, "pid", &pid, "time",
-            &time) < 0)
+            "runtimeDir", &runtime_dir, "socket", &socket, "place", &place,
+            "pid", &pid, "time", &time) < 0)
         return error_set(err, ERR_DAMAGED, "%s", why.text);
     if (format != INTENT_FORMAT)
         return error_set(err, ERR_DAMAGED, "unknown format %lld",
@@ -227,6 +232,7 @@ static int decode_root(json_t *root, struct intent *in, struct error *err)
         manifest_set(&in->name, name, err) < 0 ||
         manifest_set(&in->checkpoint, checkpoint, err) < 0 ||
         manifest_set(&in->runtime_dir, runtime_dir, err) < 0 ||
+        manifest_set(&in->place, place, err) < 0 ||
         manifest_set(&in->socket, socket, err) < 0 ||
         manifest_set(&in->time, time, err) < 0)
         return -1;
@@ -376,4 +382,25 @@ int intent_drop(int dirfd, const struct intent *in, struct error *err)
         files_remove(dirfd, name.text, err) < 0)
         return -1;
     return file_sync_dir(dirfd, err);
+}
+
+#define MACHINE_ID_MAX 256
+
+int intent_place(int dirfd, char **ret, struct error *err)
+{
+    _cleanup_free_ char *machine = NULL;
+    _cleanup_error_ struct error ignored = ERROR_INIT;
+    struct stat st;
+    size_t len = 0;
+
+    if (fstat(dirfd, &st) < 0)
+        return error_errno(err, errno, "examining the backup directory");
+    /* Without one, the directory alone has to do. */
+    if (file_read_all(AT_FDCWD, "/etc/machine-id", MACHINE_ID_MAX, &machine,
+                      &len, &ignored) == 0)
+        machine[strcspn(machine, "\n")] = '\0';
+    *ret = text_dup_printf("%s:%llx:%llx", machine ? machine : "",
+                           (unsigned long long)st.st_dev,
+                           (unsigned long long)st.st_ino);
+    return *ret ? 0 : error_memory(err);
 }

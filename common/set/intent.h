@@ -39,6 +39,7 @@ struct intent {
     char *checkpoint;  /* to be created, or "" */
     char *runtime_dir; /* absolute, or "" */
     char *socket;      /* absolute, or "" */
+    char *place;       /* which machine and directory, see intent_place */
     int64_t pid;       /* of the writer; informative: the lock decides */
     char *time;
     char **files; /* final names of all files to be made */
@@ -52,6 +53,12 @@ struct intent {
 
 void intent_done(struct intent *in);
 #define _cleanup_intent_ __attribute__((cleanup(intent_done)))
+
+/* A string for this directory of this machine: a copy of the directory, here or
+ * elsewhere, has another one.  An intent whose `place` differs tells nothing
+ * about jobs, checkpoints and private directories of this machine.  Owned.
+ */
+must_check int intent_place(int dirfd, char **ret, struct error *err);
 
 /* Add the final name of a file to be made. */
 must_check int intent_add_file(struct intent *in, const char *name,
@@ -95,10 +102,11 @@ must_check int intent_is_committed(int dirfd, const struct intent *in,
  * temporary files for it; and the final name, if the point is not committed and
  * no manifest names it.  A data file under its final name is removed only where
  * its index lies beside it and gives its size, and not if `<domain>.cpt` lists
- * the point: then another program has made it since.  Needs the lock.  Stops
- * with an error, before anything is removed, when a manifest of the directory
- * cannot be read.  `*ret_kept`, unless NULL, counts final names left alone for
- * these reasons.
+ * the point: then another program has made it since.  An index or checksum
+ * whose data file the intent does not name (adopt.h) goes alone.  Needs the
+ * lock.  Stops with an error, before anything is removed, when a manifest of
+ * the directory cannot be read.  `*ret_kept`, unless NULL, counts final names
+ * left alone for these reasons.
  */
 must_check int intent_remove_files(int dirfd, const struct intent *in,
                                    size_t *ret_kept, struct error *err);

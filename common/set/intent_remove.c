@@ -182,6 +182,14 @@ static int has_own_index(const struct removal *r, const char *datafile,
     return index_file_size(idx) == size;
 }
 
+static bool names(const struct intent *in, const char *file)
+{
+    for (size_t i = 0; i < in->file_count; i++)
+        if (strcmp(in->files[i], file) == 0)
+            return true;
+    return false;
+}
+
 /* Is this final name the run's own work beyond doubt?  1 or 0. */
 static int is_own(const struct removal *r, const char *file, struct error *err)
 {
@@ -189,18 +197,25 @@ static int is_own(const struct removal *r, const char *file, struct error *err)
     struct name_text data = {""};
     int found = 0;
 
-    if (r->is_committed || r->listed || is_committed(r, file))
+    if (r->is_committed || is_committed(r, file))
         return 0;
     if (!name_parse(file, &name))
-        return 1;
+        return !r->listed;
+    if (name.kind == NAME_CHECKSUM || name.kind == NAME_INDEX) {
+        if (name_data(name.disk, name.level, name.point, &data, err) < 0)
+            return -1;
+        /* Beside another program's data file, that was to be adopted. */
+        if (!names(r->in, data.text))
+            return 1;
+    }
+    if (r->listed)
+        return 0;
     switch (name.kind) {
     case NAME_DATA:
         return has_own_index(r, file, err);
     case NAME_CHECKSUM:
     case NAME_INDEX:
         /* They go with the data file, and stay with it. */
-        if (name_data(name.disk, name.level, name.point, &data, err) < 0)
-            return -1;
         found = files_exists(r->dirfd, data.text, err);
         return found < 0 ? -1 : !found;
     case NAME_MANIFEST:

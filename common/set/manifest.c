@@ -22,6 +22,7 @@ static void disk_done(struct manifest_disk *d)
     free(d->index);
     free(d->checkpoint);
     free(d->format);
+    free(d->source_id);
 }
 
 void manifest_done(struct manifest *m)
@@ -148,14 +149,15 @@ static json_t *encode_disk(const struct manifest_disk *d)
 {
     return json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, "
-        "s:s}",
+        "s:s, s:s*}",
         "target", d->target, "file", d->file, "index", d->index, "level",
         level_text(d->level), "parent", d->parent, "checkpoint", d->checkpoint,
         "format", d->format, "raw", (int)d->raw, "compressed",
         (int)d->compressed, "virtualSize", (json_int_t)d->virtual_size,
         "dataSize", (json_int_t)d->data_size, "zeroSize",
         (json_int_t)d->zero_size, "fileSize", (json_int_t)d->file_size,
-        "indexHash", d->index_hash);
+        "indexHash", d->index_hash, "sourceId",
+        d->source_id && d->source_id[0] ? d->source_id : NULL);
 }
 
 static int encode_arrays(const struct manifest *m, json_t *disks, json_t *files,
@@ -207,6 +209,8 @@ int manifest_encode(const struct manifest *m, char **ret_text, size_t *ret_len,
                          "cannot encode the manifest of '%s': no memory, or a "
                          "text that is no UTF-8",
                          m->name);
+    if (m->adopted && json_object_set_new(root, "adopted", json_true()) < 0)
+        return error_memory(err);
     json = json_dumps(root, JSON_INDENT(4));
     if (!json)
         return error_memory(err);
@@ -253,7 +257,7 @@ static int decode_disk(json_t *item, struct manifest_disk *d, struct error *err)
 {
     const char *target = NULL, *file = NULL, *index = NULL, *level = NULL;
     const char *parent = NULL, *checkpoint = NULL, *format = NULL;
-    const char *index_hash = NULL;
+    const char *index_hash = NULL, *source_id = "";
     json_int_t virtual_size = 0, data_size = 0, zero_size = 0, file_size = 0;
     json_error_t why = {0};
     int raw = 0, compressed = 0;
@@ -261,12 +265,13 @@ static int decode_disk(json_t *item, struct manifest_disk *d, struct error *err)
     if (json_unpack_ex(
             item, &why, 0,
             "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, "
-            "s:I, s:s}",
+            "s:I, s:s, s?s}",
             "target", &target, "file", &file, "index", &index, "level", &level,
             "parent", &parent, "checkpoint", &checkpoint, "format", &format,
             "raw", &raw, "compressed", &compressed, "virtualSize",
             &virtual_size, "dataSize", &data_size, "zeroSize", &zero_size,
-            "fileSize", &file_size, "indexHash", &index_hash) < 0)
+            "fileSize", &file_size, "indexHash", &index_hash, "sourceId",
+            &source_id) < 0)
         return wrong(&why, err);
     d->raw = raw != 0;
     d->compressed = compressed != 0;
@@ -275,6 +280,7 @@ static int decode_disk(json_t *item, struct manifest_disk *d, struct error *err)
         manifest_set(&d->index, index, err) < 0 ||
         manifest_set(&d->checkpoint, checkpoint, err) < 0 ||
         manifest_set(&d->format, format, err) < 0 ||
+        manifest_set(&d->source_id, source_id, err) < 0 ||
         decode_level(level, &d->level, err) < 0 ||
         copy_fixed(d->parent, sizeof(d->parent), parent, err) < 0 ||
         copy_fixed(d->index_hash, sizeof(d->index_hash), index_hash, err) < 0 ||
@@ -354,16 +360,17 @@ static int decode_root(json_t *root, struct manifest *m, struct error *err)
     json_t *disks = NULL, *files = NULL, *warnings = NULL;
     json_int_t sequence = 0, frozen = 0;
     json_error_t why = {0};
+    int adopted = 0;
 
     if (json_unpack_ex(
             root, &why, 0,
             "{s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:I, "
-            "s:o, s:o, s:o}",
+            "s:o, s:o, s:o, s?b}",
             "tool", &tool, "chain", &chain, "point", &point, "name", &name,
             "sequence", &sequence, "previous", &previous, "levelAsked", &asked,
             "levelDone", &done, "domain", "name", &domain_name, "uuid",
             &domain_uuid, "time", &time, "frozenMs", &frozen, "disks", &disks,
-            "files", &files, "warnings", &warnings) < 0)
+            "files", &files, "warnings", &warnings, "adopted", &adopted) < 0)
         return wrong(&why, err);
     if (manifest_set(&m->tool, tool, err) < 0 ||
         manifest_set(&m->name, name, err) < 0 ||
@@ -381,6 +388,7 @@ static int decode_root(json_t *root, struct manifest *m, struct error *err)
         decode_disks(disks, m, err) < 0 || decode_files(files, m, err) < 0 ||
         decode_warnings(warnings, m, err) < 0)
         return -1;
+    m->adopted = adopted != 0;
     return 0;
 }
 

@@ -37,6 +37,9 @@
  * |              |         | `checkpoints/` and a leaf), `size` in bytes,     |
  * |              |         | `hash`                                           |
  * | `warnings`   | array   | of strings: what the run warned about            |
+ * | `adopted`    | boolean | another program made the point, and we only      |
+ * |              |         | wrote the manifest and the indexes (adopt.h);    |
+ * |              |         | absent if not so                                 |
  * | `checksum`   | string  | of every byte before its digits                  |
  *
  * One of `disks`:
@@ -60,6 +63,8 @@
  * | `zeroSize`    | integer | disk bytes that the index calls zero            |
  * | `fileSize`    | integer | bytes of the data file                          |
  * | `indexHash`   | string  | hash of the index file                          |
+ * | `sourceId`    | string  | what identified the image behind the disk       |
+ * |               |         | (device, inode, birth time); absent if unknown  |
  *
  * Hashes are xxh3-128 in 32 lower-case hexadecimal digits: good against decay,
  * not against forgery.
@@ -96,6 +101,7 @@ struct manifest_disk {
     uint64_t zero_size;
     uint64_t file_size;
     char index_hash[HASH_TEXT_SIZE];
+    char *source_id; /* "" or NULL = not known */
 };
 
 struct manifest_file {
@@ -124,6 +130,7 @@ struct manifest {
     size_t file_count;
     char **warnings;
     size_t warning_count;
+    bool adopted;
     char hash[HASH_TEXT_SIZE]; /* of the file; set by decode and write only */
 };
 

@@ -9,7 +9,10 @@
 bats_require_minimum_version 1.5.0
 load ../lib/cli
 setup_file() {
-    command -v strace >/dev/null || skip "strace is not installed"
+    command -v strace >/dev/null || {
+        echo "strace is not installed" >"$BATS_FILE_TMPDIR/skip"
+        return 0
+    }
     cli_setup_file
 }
 setup() { cli_setup; }
@@ -113,6 +116,34 @@ kill_backup() {
 
 @test "backup: SIGINT at system calls of the main thread" {
     kill_backup INT 130
+}
+
+@test "increment: SIGKILL at system calls of all threads" {
+    local name nth status
+    start
+    backup -d vm1 -l full -o "$T/base"
+    random_disk vm1 vda 6291456 "$((SEED + 7))"
+    lab_run cp -r "$T/base" "$T/plain"
+    traced "$LAB/calls" -f virtnbdbackup -d vm1 -l inc -o "$T/plain"
+    while read -r name nth; do
+        echo "SIGKILL at $name #$nth"
+        rm -rf "$T/b" "$T/b.r"
+        lab_run cp -r "$T/base" "$T/b"
+        lab_write vm1 vda "$((nth % 255 + 1))" 1M 64K
+        status=0
+        traced /dev/null -f -e "inject=$name:signal=KILL:when=$nth" \
+            virtnbdbackup -d vm1 -l inc -o "$T/b" || status=$?
+        [ $status = 0 ] || [ $status = 137 ] || [ $status = 1 ]
+        [ $status = 0 ] || hits=$((hits + 1))
+        lab_leftovers
+        ! find "$T/b" -type f | grep -E 'partial|intent|new-'
+        # What the killed one would have covered, the next one does.
+        lab_write_zeroes vm1 vda 2M 64K
+        backup -d vm1 -l inc -o "$T/b"
+        lab_snapshot_truth vm1 vda "$LAB/vda.raw"
+        restores "$T/b"
+    done < <(draw "$LAB/calls")
+    [ $hits -ge $((POINTS / 2)) ]
 }
 
 @test "restore: SIGKILL at system calls of all threads" {

@@ -21,7 +21,11 @@ PEER_RESTORE=/usr/bin/virtnbdrestore
 
 cli_setup_file() {
     local why
-    why=$(lab_requires) || skip "$why"
+    # A skip has to come from a test: bats 1.8 takes none from setup_file.
+    why=$(lab_requires) || {
+        echo "$why" >"$BATS_FILE_TMPDIR/skip"
+        return 0
+    }
     lab_start || return 1
     lab_bin "$BACKUP" "$RESTORE" || return 1
     cli_save
@@ -35,6 +39,7 @@ cli_save() {
 }
 
 cli_setup() {
+    [ ! -e "$BATS_FILE_TMPDIR/skip" ] || skip "$(cat "$BATS_FILE_TMPDIR/skip")"
     . "$BATS_FILE_TMPDIR/lab"
     T=$LAB_TARGET/$BATS_TEST_NUMBER
     mkdir -p "$T"
@@ -44,6 +49,7 @@ cli_setup() {
 
 # Every test ends without leftovers and without its guests.
 cli_teardown() {
+    [ -e "$BATS_FILE_TMPDIR/lab" ] || return 0
     local status=0 name
     if [ -n "${NO_LEFTOVERS:-}" ]; then
         lab_leftovers || status=1

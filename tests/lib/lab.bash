@@ -362,6 +362,25 @@ lab_io() {
     esac
 }
 
+# lab_io_many DOMAIN
+#   The same for many commands, one "DISK COMMAND" a line on stdin, by a single
+#   connection.
+lab_io_many() {
+    local log="$LAB/ca/libvirt/qemu/log/$1.log" before disk command script=
+    before=$(stat -c %s "$log") || return 1
+    while read -r disk command; do
+        script+="qemu-monitor-command $1 --hmp"
+        script+=" 'qemu-io -d $(_lab_qom "$disk") \"$command\"';"
+    done
+    LAB_ANSWER=$(lab_virsh "$script") || return 1
+    LAB_ANSWER+=$(tail -c "+$((before + 1))" "$log")
+    case $LAB_ANSWER in
+    *failed* | *rror* | *annot* | *nvalid* | *"not found"* | *"out of range"*)
+        _lab_fail "$1: $script: $LAB_ANSWER"
+        ;;
+    esac
+}
+
 # lab_write DOMAIN DISK PATTERN OFFSET LENGTH
 #   Write LENGTH bytes of the byte PATTERN (0xaa) at OFFSET; both take suffixes
 #   (64K, 1M).

@@ -22,6 +22,7 @@ static void make(struct intent *in)
     CHECK_EQ_INT(manifest_set(&in->checkpoint, "virtnbdbackup.1", NULL), 0);
     CHECK_EQ_INT(
         manifest_set(&in->runtime_dir, "/var/tmp/virtnbdbackup.0123", NULL), 0);
+    CHECK_EQ_INT(manifest_set(&in->place, "machine:1:2", NULL), 0);
     CHECK_EQ_INT(
         manifest_set(&in->socket, "/var/tmp/virtnbdbackup.0123/s", NULL), 0);
     CHECK_EQ_INT(manifest_set(&in->time, "2026-01-02T03:04:05Z", NULL), 0);

@@ -79,7 +79,7 @@ int dump_set(const struct backup_set *set, const char *disk, struct error *err)
     bool first = true;
 
     putchar('[');
-    for (size_t i = 0; i < chain->point_count; i++)
+    for (size_t i = 0; i < set->point_count; i++)
         for (size_t k = 0; k < chain->points[i].file_count; k++) {
             const struct chain_file *file = &chain->points[i].files[k];
 

@@ -6,8 +6,8 @@
 #include "base/error.h"
 #include "set.h"
 
-/* Write to stdout, in the order of the points.  `disk`: only this one, or
- * NULL.  Raw images have no metadata and are passed over.
+/* Write to stdout, in the order of the points, up to the chosen one.  `disk`:
+ * only this one, or NULL.  Raw images have no metadata and are passed over.
  */
 must_check int dump_set(const struct backup_set *set, const char *disk,
                         struct error *err);

@@ -6,6 +6,7 @@
  */
 #include "image.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,30 +29,28 @@ static int choose_options(const struct image_task *task, const char *format,
 {
     const struct selection_disk *disk = task->disk;
     const struct chain_point *point = &task->set->chain->points[disk->point];
-    _cleanup_free_ char *name =
-        text_dup_printf("%s.%s.qcow.json", disk->disk, point->name);
     _cleanup_free_ char *json = NULL;
     _cleanup_error_ struct error why = ERROR_INIT;
     struct qemu_image image;
     size_t length;
     int r;
 
-    if (!name)
-        return error_memory(err);
     *ret = (struct qemu_create){
         .format = strcmp(format, "raw") == 0 ? "raw" : "qcow2",
         .virtual_size = disk->virtual_size,
     };
-    r = point_file_read(task->set, point, name, INFO_MAX, &json, &length, err);
+    r = point_file_read(task->set, point, disk->disk, "qcow.json", INFO_MAX,
+                        &json, &length, err);
     if (r < 0)
         return -1;
     if (r == 0)
-        log_warning("'%s' is not in the backup; the image gets default "
-                    "options",
-                    name);
+        log_warning("'%s.%s.qcow.json' is not in the backup; the image gets "
+                    "default options",
+                    disk->disk, point->name);
     else if (qemu_info_parse(json, &image, &why) < 0)
-        log_warning("'%s' makes no sense (%s); the image gets default options",
-                    name, error_text(&why));
+        log_warning("'%s.%s.qcow.json' makes no sense (%s); the image gets "
+                    "default options",
+                    disk->disk, point->name, error_text(&why));
     else
         *ret = qemu_create_like(&image, disk->virtual_size);
     return 0;
@@ -84,8 +83,15 @@ static int fill(const struct image_task *task, const struct source *source,
         return -1;
     progress =
         progress_add(task->progress, task->disk->disk, source->data_size);
-    if (disk_restore(source, &target, progress, err) < 0)
+    if (disk_restore(source, &target, progress, err) < 0) {
+        /* The path that the error names is that of a socket. */
+        if (err->kind == ERR_NBD && err->code == ENOSPC)
+            error_set(err, ERR_SYSTEM,
+                      "no space left for the image '%s'; free some, or choose "
+                      "another target directory",
+                      task->path);
         return -1;
+    }
     if (qemu_nbd_stop(take(server), err) < 0 ||
         host_sync_file(task->path, err) < 0)
         return -1;

@@ -44,7 +44,7 @@ static int act(const struct restore_options *o, struct error *err)
 {
     _cleanup_(backup_set_close) struct backup_set set = BACKUP_SET_INIT;
 
-    if (backup_set_open(o->input, &set, err) < 0)
+    if (backup_set_open(o->input, o->until, &set, err) < 0)
         return -1;
     switch (o->action) {
     case ACTION_DUMP:

@@ -14,6 +14,10 @@ static const struct argp_option table[] = {
     {"output", 'o', "DIR", 0,
      "where the images go; the words dump and verify choose the action", 1},
     {"disk", 'd', "NAME", 0, "only this disk (vda)", 1},
+    {"until", 'u', "POINT", 0,
+     "the point to restore, or the last to verify or dump: its name, its "
+     "number, or a time in UTC (default: the newest)",
+     1},
     {"logfile", 'L', "FILE", 0,
      "append the log to this file (default ~/virtnbdrestore.log)", 2},
     {0},
@@ -71,6 +75,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case 'd':
         o->disk = arg;
+        return 0;
+    case 'u':
+        o->until = arg;
         return 0;
     case 'L':
         o->logfile = arg;

@@ -17,6 +17,7 @@ struct restore_options {
     const char *input;
     const char *output;  /* NULL unless restoring */
     const char *disk;    /* one target, or NULL: all */
+    const char *until;   /* a point as until.h reads it, or NULL: the newest */
     const char *logfile; /* NULL: the default */
 };
 

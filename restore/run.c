@@ -74,6 +74,28 @@ static int add_disk(struct run *run, const struct selection_disk *disk,
     return 0;
 }
 
+/* A disk that the point does not hold is restored in its state before, if the
+ * domain had it then (it was left out of the backup); not if it was detached.
+ */
+static bool belongs_to_point(const struct run *run,
+                             const struct selection_disk *disk)
+{
+    const struct chain_point *points = run->set->chain->points;
+
+    if (disk->point == run->selection.point)
+        return true;
+    if (!run->options->disk && run->config.disks.count > 0 &&
+        !disk_list_find(&run->config.disks, disk->disk)) {
+        log_info("%s: not restored, the domain had no such disk at point '%s'",
+                 disk->disk, points[run->selection.point].name);
+        return false;
+    }
+    log_warning("%s: not in point '%s'; its state at point '%s' is restored",
+                disk->disk, points[run->selection.point].name,
+                points[disk->point].name);
+    return true;
+}
+
 static int choose_disks(struct run *run, struct error *err)
 {
     const struct selection *s = &run->selection;
@@ -85,6 +107,7 @@ static int choose_disks(struct run *run, struct error *err)
         return error_memory(err);
     for (size_t i = 0; i < s->disk_count; i++)
         if ((!wanted || strcmp(s->disks[i].disk, wanted) == 0) &&
+            belongs_to_point(run, &s->disks[i]) &&
             add_disk(run, &s->disks[i], err) < 0)
             return -1;
     if (wanted && run->disk_count == 0)
@@ -194,12 +217,23 @@ static int write_config(struct run *run, struct error *err)
                         run->config.length, 0600, err);
 }
 
+/* With one disk wanted, damage of the others does not matter. */
+static int choose_point(struct run *run, struct error *err)
+{
+    const struct backup_set *set = run->set;
+    const char *disk = run->options->disk;
+
+    return disk ? chain_select_disk(set->chain, set->until, disk,
+                                    &run->selection, err)
+                : chain_select(set->chain, set->until, &run->selection, err);
+}
+
 static int run_steps(struct run *run, struct error *err)
 {
     const struct chain *chain = run->set->chain;
 
     if (backup_set_check_strangers(run->set, err) < 0 ||
-        chain_select(chain, NULL, &run->selection, err) < 0 ||
+        choose_point(run, err) < 0 ||
         vmconfig_load(run->set, &chain->points[run->selection.point],
                       &run->config, err) < 0 ||
         choose_disks(run, err) < 0 || open_target(run, err) < 0 ||

@@ -15,22 +15,27 @@ struct backup_set {
     const char *path; /* as the user wrote it; borrowed */
     int dirfd;
     struct chain *chain;
+    const char *until;  /* name of the point that was chosen, borrowed from the
+                           chain; NULL: none, so the newest */
+    size_t point_count; /* points of the chain up to there */
 };
 
 #define BACKUP_SET_INIT                                                        \
     {                                                                          \
-        NULL, -1, NULL                                                         \
+        NULL, -1, NULL, NULL, 0                                                \
     }
 
-/* Open the directory and read what points there are.  ERR_INPUT: no such
- * directory, or nothing of a backup in it.
+/* Open the directory, read what points there are, and find the one that
+ * `until` means (until.h; NULL: the newest).  ERR_INPUT: no such directory,
+ * nothing of a backup in it, or no such point.
  */
-must_check int backup_set_open(const char *path, struct backup_set *ret,
-                               struct error *err);
+must_check int backup_set_open(const char *path, const char *until,
+                               struct backup_set *ret, struct error *err);
 void backup_set_close(struct backup_set *s);
 
 /* Refuse a set with data files that belong to no point: somebody has to decide
- * what they are before a restore may look complete.  ERR_DAMAGED.
+ * what they are before a restore may look complete.  ERR_DAMAGED.  A point that
+ * was chosen is complete without them: then they are warnings.
  */
 must_check int backup_set_check_strangers(const struct backup_set *s,
                                           struct error *err);

@@ -17,6 +17,9 @@
 #define PREFIX ".virtnbdrestore."
 #define DIGITS 16
 
+#define JOURNAL ".publish"
+#define JOURNAL_MAX ((size_t)(16 * MIB))
+
 int staging_name(int targetfd, const char *target, struct staging *ret,
                  struct error *err)
 {
@@ -79,9 +82,66 @@ static void take_back(struct staging *s)
         unlinkat(s->targetfd, s->published[--s->count], 0);
 }
 
+/* Write down which files are about to get names in the target directory, so
+ * that the guardian can take them back if we are killed half way.
+ */
+static int write_journal(struct staging *s, char *const *names, size_t count,
+                         struct error *err)
+{
+    _cleanup_free_ char *text = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+
+    if (!out)
+        return error_memory(err);
+    for (size_t i = 0; i < count; i++) {
+        struct stat st;
+
+        if (fstatat(s->dirfd, names[i], &st, AT_SYMLINK_NOFOLLOW) < 0) {
+            fclose(out);
+            return error_errno(err, errno, "examine '%s'", names[i]);
+        }
+        fprintf(out, "%llu %s\n", (unsigned long long)st.st_ino, names[i]);
+    }
+    if (fclose(out) != 0)
+        return error_memory(err);
+    return file_replace(s->dirfd, JOURNAL, text, length, 0600, err);
+}
+
+/* Undo what the journal of a killed process says: its files, known by their
+ * inodes, and no others of those names.
+ */
+static void undo_journal(int dirfd, int targetfd)
+{
+    _cleanup_error_ struct error ignored = ERROR_INIT;
+    _cleanup_free_ char *text = NULL;
+    char *state = NULL;
+    size_t length;
+
+    if (file_read_all(dirfd, JOURNAL, JOURNAL_MAX, &text, &length, &ignored) <
+        0)
+        return;
+    for (char *line = strtok_r(text, "\n", &state); line;
+         line = strtok_r(NULL, "\n", &state)) {
+        char *name = strchr(line, ' ');
+        struct stat st;
+        uint64_t inode;
+
+        if (!name)
+            continue;
+        *name++ = '\0';
+        if (text_u64(line, &inode) == 0 && name_is_leaf(name) &&
+            fstatat(targetfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            st.st_ino == inode)
+            unlinkat(targetfd, name, 0);
+    }
+}
+
 int staging_publish(struct staging *s, char *const *names, size_t count,
                     struct error *err)
 {
+    if (write_journal(s, names, count, err) < 0)
+        return -1;
     s->published = calloc(count + 1, sizeof(*s->published));
     if (!s->published)
         return error_memory(err);
@@ -96,6 +156,8 @@ int staging_publish(struct staging *s, char *const *names, size_t count,
         take_back(s);
         return -1;
     }
+    /* From here on they stay. */
+    unlinkat(s->dirfd, JOURNAL, 0);
     return 0;
 }
 
@@ -132,6 +194,7 @@ int staging_remove(struct staging *s)
 int staging_remove_path(const char *path, struct error *err)
 {
     const char *base = strrchr(path, '/');
+    _cleanup_close_ int targetfd = -1;
     int fd;
 
     if (!base || strncmp(base + 1, PREFIX, strlen(PREFIX)) != 0 ||
@@ -142,6 +205,9 @@ int staging_remove_path(const char *path, struct error *err)
         return errno == ENOENT
                    ? 0
                    : error_errno(err, errno, "open the directory '%s'", path);
+    targetfd = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (targetfd >= 0)
+        undo_journal(fd, targetfd);
     empty_directory(fd);
     if (rmdir(path) < 0)
         return error_errno(err, errno, "remove the directory '%s'", path);

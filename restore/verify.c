@@ -181,7 +181,7 @@ static int run_checks(struct verify *v, const char *disk, struct error *err)
 
     if (backup_set_check_strangers(v->set, err) < 0 && note_damage(v, err) < 0)
         return -1;
-    for (size_t i = 0; i < chain->point_count; i++)
+    for (size_t i = 0; i < v->set->point_count; i++)
         if (check_point(v, &chain->points[i], disk, err) < 0)
             return -1;
     return 0;

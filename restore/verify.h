@@ -7,9 +7,9 @@
 #include "cli/groups.h"
 #include "set.h"
 
-/* Check every file of every point (of `disk` only, unless NULL): sizes,
- * structure, hashes, checksums.  Goes on after damage, logs each, and then
- * fails with ERR_DAMAGED.
+/* Check every file of every point up to the chosen one (of `disk` only, unless
+ * NULL): sizes, structure, hashes, checksums.  Goes on after damage, logs each,
+ * and then fails with ERR_DAMAGED.
  */
 must_check int verify_set(const struct backup_set *set, const char *disk,
                           const struct cli_common *common, struct error *err);

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/macro.h"
 #include "base/text.h"
 #include "set/sealed.h"
 
@@ -23,10 +24,10 @@ static const struct manifest_file *find_file(const struct chain_point *point,
     return NULL;
 }
 
-int point_file_read(const struct backup_set *set,
-                    const struct chain_point *point, const char *name,
-                    size_t max, char **ret_text, size_t *ret_length,
-                    struct error *err)
+static int read_file(const struct backup_set *set,
+                     const struct chain_point *point, const char *name,
+                     size_t max, char **ret_text, size_t *ret_length,
+                     struct error *err)
 {
     const struct manifest_file *entry = find_file(point, name);
     _cleanup_free_ char *text = NULL;
@@ -55,28 +56,56 @@ int point_file_read(const struct backup_set *set,
     return 1;
 }
 
+/* What upstream calls the point in the names of small files. */
+static const char *other_name(const struct chain_point *point)
+{
+    if (point->level == LEVEL_DIFF && strncmp(point->name, "diff.", 5) == 0)
+        return point->name + 5;
+    if (point->level == LEVEL_INC && strncmp(point->name, "inc.", 4) == 0)
+        return point->name + 4;
+    return NULL;
+}
+
+int point_file_read(const struct backup_set *set,
+                    const struct chain_point *point, const char *prefix,
+                    const char *suffix, size_t max, char **ret_text,
+                    size_t *ret_length, struct error *err)
+{
+    const char *idents[] = {point->name, other_name(point)};
+
+    for (size_t i = 0; i < array_size(idents) && idents[i]; i++) {
+        _cleanup_free_ char *name =
+            text_dup_printf("%s.%s.%s", prefix, idents[i], suffix);
+        int r;
+
+        if (!name)
+            return error_memory(err);
+        r = read_file(set, point, name, max, ret_text, ret_length, err);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
 int vmconfig_load(const struct backup_set *set, const struct chain_point *point,
                   struct vmconfig *ret, struct error *err)
 {
-    _cleanup_free_ char *name = text_dup_printf("vmconfig.%s.xml", point->name);
     _cleanup_(vmconfig_done) struct vmconfig config = VMCONFIG_INIT;
     _cleanup_error_ struct error why = ERROR_INIT;
     int r;
 
-    if (!name)
-        return error_memory(err);
-    r = point_file_read(set, point, name, XML_MAX, &config.text, &config.length,
-                        err);
+    r = point_file_read(set, point, "vmconfig", "xml", XML_MAX, &config.text,
+                        &config.length, err);
     if (r < 0)
         return -1;
     if (r == 0)
-        log_warning("the configuration of the domain ('%s') is not in the "
-                    "backup; images are named after their disks",
-                    name);
+        log_warning("the configuration of the domain ('vmconfig.%s.xml') is "
+                    "not in the backup; images are named after their disks",
+                    point->name);
     else if (disk_list_parse(config.text, &config.disks, &why) < 0)
-        log_warning("'%s' makes no sense (%s); images are named after their "
-                    "disks",
-                    name, error_text(&why));
+        log_warning("the configuration of point '%s' makes no sense (%s); "
+                    "images are named after their disks",
+                    point->name, error_text(&why));
     *ret = config;
     config = (struct vmconfig)VMCONFIG_INIT;
     return 0;

@@ -46,11 +46,15 @@ must_check char *vmconfig_image_name(const struct vmconfig *config,
                                      const char *disk, const char *format);
 
 /* Read a small text file of a point, at most `max` bytes, and compare it with
- * what the manifest says of it.  Outcome 1: read; 0: there is none.
+ * what the manifest says of it.  It is called `<prefix>.<point>.<suffix>`; the
+ * Python suite leaves out "diff." in front of the time of a differential, and
+ * calls an increment of a domain that was off as the one before.  Outcome 1:
+ * read; 0: there is none.
  */
 must_check int point_file_read(const struct backup_set *set,
                                const struct chain_point *point,
-                               const char *name, size_t max, char **ret_text,
-                               size_t *ret_length, struct error *err);
+                               const char *prefix, const char *suffix,
+                               size_t max, char **ret_text, size_t *ret_length,
+                               struct error *err);
 
 #endif

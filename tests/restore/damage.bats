@@ -118,14 +118,14 @@ flip() {
     offset=$(grep -abo 'data 0000' "$T/b/vda.copy.data" | head -1 | cut -d: -f1)
     flip "$T/b/vda.copy.data" "$offset"
     refused vda.copy.data
-    rm -rf "$T/b" "$LAB_TMP"/*
+    rm -rf "${T:?}/b" "${LAB_TMP:?}"/*
     cp -r "$T/peer" "$T/b"
     # It writes no checksums itself at this age; newer releases do.
     /usr/bin/python3 -c 'import sys, zlib; print(zlib.adler32(open(sys.argv[1], "rb").read()), end="")' \
         "$T/b/vda.copy.data" >"$T/b/vda.copy.data.chksum"
     flip "$T/b/vda.copy.data" 2500000
     refused vda.copy.data adler32
-    rm -rf "$LAB_TMP"/*
+    [ -z "${LAB_TMP:-}" ] || rm -rf "${LAB_TMP:?}"/*
 }
 
 @test "random changes to the data file are all found" {

@@ -5,7 +5,7 @@
 
 SHELL = /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: all help demo check install clean format
+.PHONY: all help demo check soak install clean format
 
 # Installed below this prefix; DESTDIR is honoured too.
 prefix =
@@ -18,6 +18,8 @@ help:
 	@echo 'make            build what is installed, in build/'
 	@echo 'make demo       back up and restore a throw-away VM, and compare'
 	@echo 'make check      build with checks, run all tests (in build-check/)'
+	@echo 'make soak       random chains and kills for as long as wanted:'
+	@echo '                CHAINS=n (100), POINTS=n (60), SEED=n'
 	@echo 'make install    install; prefix=DIR (default /usr/local), DESTDIR=DIR'
 	@echo 'make format     lay the sources out as .clang-format says'
 	@echo 'make clean      remove the build directories'
@@ -32,6 +34,21 @@ demo:
 check:
 	@scripts/deps.sh build demo check
 	@scripts/check.sh
+
+CHAINS = 100
+POINTS = 60
+SEED =
+
+soak:
+	@scripts/deps.sh build demo check
+	@scripts/build.sh build
+	@BACKUP=$$PWD/build/backup/virtnbdbackup \
+	    RESTORE=$$PWD/build/restore/virtnbdrestore \
+	    tests/model/chains.bash --chains $(CHAINS) --points 10 \
+	    $(if $(SEED),--seed $(SEED))
+	@BACKUP=$$PWD/build/backup/virtnbdbackup \
+	    RESTORE=$$PWD/build/restore/virtnbdrestore POINTS=$(POINTS) \
+	    $(if $(SEED),SEED=$(SEED)) bats tests/faults/kill.bats
 
 install: all
 	@meson install -C build --no-rebuild

@@ -6,8 +6,9 @@
 # usage: demo/demo.sh BUILD-DIRECTORY
 #
 # Makes a throw-away VM with two disks in a private libvirt of its own, backs
-# it up while it runs and writes, restores it, compares every byte, and takes
-# everything away again.  Exit status 0 only if all bytes were equal.
+# it up three times while it runs and writes (a full and two increments),
+# restores each of the three points, compares every byte, and takes everything
+# away again.  Exit status 0 only if all bytes were equal.
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -40,8 +41,9 @@ finish() {
     status=$?
     trap - EXIT INT TERM
     lab_stop
-    if [ $status = 0 ] && [ $equal = 2 ]; then
-        echo "Both disks are equal, byte for byte. ($(since "$began") in all)"
+    if [ $status = 0 ] && [ $equal = 6 ]; then
+        echo "Both disks are equal at all three points, byte for byte." \
+            "($(since "$began") in all)"
         exit 0
     fi
     echo "The demonstration failed." >&2
@@ -67,16 +69,33 @@ make_vm() {
         lab_write_zeroes demo vda 10M 2M
 }
 
-remember() {
-    lab_snapshot_truth demo vda "$LAB/vda.raw" &&
-        lab_snapshot_truth demo vdb "$LAB/vdb.raw"
+# What the guest has been doing since the last backup: new data, old data
+# overwritten, zeroes whose room is given back, zeroes that stay allocated, and
+# discards (what fstrim does).
+change_disks() {
+    local n=$1 i
+    for i in 0 1 2 3; do
+        lab_write demo vda "0x$n$i" "$((50 * i + 10 * n))M" 512K &&
+            lab_write demo vdb "0x$n$i" "$((80 * i + 7 * n))M" 64K || return 1
+    done
+    lab_write_zeroes demo vda "$((20 * n))M" 8M &&
+        lab_write_zeroes --keep demo vda "$((20 * n + 9))M" 1M &&
+        lab_discard demo vda "$((100 + 20 * n))M" 16M &&
+        lab_write_zeroes demo vdb "$((5 * n))M" 1M &&
+        lab_discard demo vdb "$((20 + 5 * n))M" 3M
 }
 
-# The guest's disks change as soon as the job has begun: the backup must show
-# what was there before.
+# remember POINT: what is on the disks now.
+remember() {
+    lab_snapshot_truth demo vda "$LAB/vda.$1.raw" &&
+        lab_snapshot_truth demo vdb "$LAB/vdb.$1.raw"
+}
+
+# back_up LEVEL: the guest's disks change as soon as the job has begun; the
+# backup must show what was there before.
 back_up() {
     local i
-    lab_spawn virtnbdbackup -d demo -l full -o "$LAB_TARGET/backup"
+    lab_spawn virtnbdbackup -d demo -l "$1" -o "$LAB_TARGET/backup"
     until lab_virsh domjobinfo demo | grep -q 'Operation:.*Backup'; do
         kill -0 "$LAB_PID" 2>/dev/null || break
     done
@@ -87,9 +106,11 @@ back_up() {
     wait "$LAB_PID"
 }
 
+# restore POINT
 restore() {
+    rm -rf "$LAB_TARGET/restored"
     lab_run virtnbdrestore -i "$LAB_TARGET/backup" -o "$LAB_TARGET/restored" \
-        -L "$LAB/restore.log"
+        -u "virtnbdbackup.$1" -L "$LAB/restore.log"
 }
 
 verify() {
@@ -97,11 +118,18 @@ verify() {
         -L "$LAB/restore.log"
 }
 
-# compare DISK IMAGE: through a raw copy, with cmp, which believes nobody.
-compare() {
+# compare_disk DISK IMAGE POINT: through a raw copy, with cmp, which believes
+# nobody.
+compare_disk() {
     qemu-img convert -f qcow2 -O raw "$LAB_TARGET/restored/$2" \
-        "$LAB/$1.restored.raw" &&
-        cmp "$LAB/$1.raw" "$LAB/$1.restored.raw" && equal=$((equal + 1))
+        "$LAB/restored.raw" &&
+        cmp "$LAB/$1.$3.raw" "$LAB/restored.raw" && equal=$((equal + 1))
+}
+
+# compare POINT
+compare() {
+    compare_disk vda system.qcow2 "$1" && compare_disk vdb data.qcow2 "$1" &&
+        rm -f "$LAB"/vd?."$1".raw
 }
 
 # Did the backup leave a job, a process, a socket or a scratch file?
@@ -113,15 +141,33 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# The size of the data of a point, for people.
+size() {
+    du -ch "$LAB_TARGET/backup"/*."$1".data | tail -n 1 | cut -f1
+}
+
 echo "virtnbdbackup demonstration: a VM is backed up while it runs"
 lab_start || exit 1
 lab_bin "$build/backup/virtnbdbackup" "$build/restore/virtnbdrestore" || exit 1
 step "make and start a VM with two qcow2 disks (1 GiB, 333 MiB)" make_vm
-step "remember what is on its disks now" remember
-step "virtnbdbackup -l full, while the VM writes to both disks" back_up
+for point in 0 1 2; do
+    level=inc
+    name=inc.virtnbdbackup.$point
+    if [ $point = 0 ]; then
+        level=full
+        name=full
+    else
+        step "the VM changes: data, zeroes, discards" change_disks $point
+    fi
+    step "remember what is on its disks now" remember $point
+    step "virtnbdbackup -l $level, while the VM writes to both disks" \
+        back_up $level
+    echo "    point virtnbdbackup.$point: $(size $name) on disk"
+done
 step "nothing is left behind: no job, process, socket, scratch file" \
     nothing_left
 step "virtnbdrestore -o verify" verify
-step "virtnbdrestore" restore
-step "compare the first disk (1 GiB)" compare vda system.qcow2
-step "compare the second disk (333 MiB)" compare vdb data.qcow2
+for point in 0 1 2; do
+    step "virtnbdrestore -u virtnbdbackup.$point" restore $point
+    step "compare both disks (1 GiB, 333 MiB)" compare $point
+done

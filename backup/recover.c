@@ -104,21 +104,22 @@ static int undo_domain(struct session *session, const struct intent *in,
     return committed ? 0 : drop_checkpoint(domain, in, err);
 }
 
-/* The same through the connection that the run had: a domain that another
- * libvirt does not know is not gone.
+/* The same, if this is the libvirt that the run used: a domain that another one
+ * does not know is not gone.  The intent's URI is compared, never opened: in a
+ * URI a file could name a command.
  */
 static int undo_libvirt(struct session *session, const struct intent *in,
                         bool committed, struct error *err)
 {
-    _cleanup_(session_closep) struct session *own = NULL;
-
     if (!in->socket[0] && !in->checkpoint[0])
         return 0;
-    if (session && strcmp(session_uri(session), in->uri) == 0)
-        return undo_domain(session, in, committed, err);
-    if (session_open(in->uri, LIBVIRT_TIMEOUT_MS, &own, err) < 0)
-        return -1;
-    return undo_domain(own, in, committed, err);
+    if (strcmp(session_uri(session), in->uri) != 0)
+        return error_set(
+            err, ERR_BUSY,
+            "the run that did not finish used the libvirt at '%s', "
+            "not '%s'; run it once more with -U '%s'",
+            in->uri, session_uri(session), in->uri);
+    return undo_domain(session, in, committed, err);
 }
 
 /* Files that a kill between creating and renaming leaves, under names that
@@ -272,7 +273,8 @@ static int wait_for_lock(int dirfd, int *ret_fd, struct error *err)
  * that could be ended.  Outcome 1: the begin is over, one way or the other; 0:
  * it goes on, or libvirt does not say.
  */
-static int begin_is_over(const struct intent *in, unsigned *idle)
+static int begin_is_over(const char *uri, const struct intent *in,
+                         unsigned *idle)
 {
     _cleanup_(session_closep) struct session *session = NULL;
     _cleanup_(domain_closep) struct domain *domain = NULL;
@@ -280,7 +282,7 @@ static int begin_is_over(const struct intent *in, unsigned *idle)
     struct job_stats stats;
     int r;
 
-    if (session_open(in->uri, LIBVIRT_TIMEOUT_MS, &session, &ignored) < 0 ||
+    if (session_open(uri, LIBVIRT_TIMEOUT_MS, &session, &ignored) < 0 ||
         domain_open_uuid(session, in->domain_uuid, &domain, &ignored) < 0)
         return ignored.kind == ERR_INPUT;
     r = job_find(domain, NULL, &ignored);
@@ -294,17 +296,28 @@ static int begin_is_over(const struct intent *in, unsigned *idle)
     return ++*idle >= IDLE_TRIES;
 }
 
-static void wait_for_begin(const struct intent *in, time_t until)
+static void wait_for_begin(const char *uri, const struct intent *in,
+                           time_t until)
 {
     unsigned idle = 0;
 
-    while (time(NULL) < until && !begin_is_over(in, &idle))
+    while (time(NULL) < until && !begin_is_over(uri, in, &idle))
         if (stop_wait(-1, BEGIN_TRY_MS) == STOP_NOW)
             break;
 }
 
+static int recover_through(int dirfd, const char *uri, const struct intent *in,
+                           struct error *err)
+{
+    _cleanup_(session_closep) struct session *session = NULL;
+
+    if (session_open(uri, LIBVIRT_TIMEOUT_MS, &session, err) < 0)
+        return -1;
+    return recover_intent(dirfd, session, in, err);
+}
+
 static int recover_named(const char *directory, const char *name,
-                         bool begin_unknown, struct error *err)
+                         const char *uri, bool begin_unknown, struct error *err)
 {
     _cleanup_close_ int dirfd = dir_open(directory, err);
     _cleanup_close_ int lockfd = -1;
@@ -322,9 +335,9 @@ static int recover_named(const char *directory, const char *name,
     if (intent_load(dirfd, name, &in, err) < 0)
         return -1;
     if (begin_unknown)
-        wait_for_begin(&in, until);
+        wait_for_begin(uri, &in, until);
     for (;;) {
-        if (recover_intent(dirfd, NULL, &in, err) == 0)
+        if (recover_through(dirfd, uri, &in, err) == 0)
             return 0;
         if (time(NULL) >= until || stop_wait(-1, RETRY_MS) == STOP_NOW)
             return -1;
@@ -345,9 +358,10 @@ int recover_as_guardian(const struct guardian_facts *facts, struct error *err)
     const char *directory = facts_get(facts, FACT_DIRECTORY);
     const char *intent = facts_get(facts, FACT_INTENT);
     const char *runtime = facts_get(facts, FACT_RUNTIME);
+    const char *uri = facts_get(facts, FACT_URI);
 
-    if (directory && intent &&
-        recover_named(directory, intent,
+    if (directory && intent && uri &&
+        recover_named(directory, intent, uri,
                       facts_get(facts, FACT_BEGIN_UNKNOWN) != NULL, err) < 0)
         return -1;
     if (facts_get(facts, FACT_SOCKET))

@@ -20,15 +20,15 @@
 /* What the guardian is told (guardian_tell). */
 #define FACT_DIRECTORY "directory" /* the backup directory, absolute */
 #define FACT_INTENT "intent"       /* file name of the intent */
+#define FACT_URI "uri"             /* of libvirt */
 #define FACT_RUNTIME "runtime"     /* the private directory */
 #define FACT_SOCKET "socket"       /* the socket, if outside of it */
 #define FACT_BEGIN_UNKNOWN "begin" /* set: libvirt may start the job yet */
 
-/* Undo or complete one run.  The lock of `dirfd` is held.  `session` is used if
- * it leads to the same libvirt, otherwise (or NULL) one is opened if it is
- * needed.  An intent that came with a copy of the directory only has its files
- * removed.  What has to wait until the domain runs again is left to a later
- * run: the intent stays.
+/* Undo or complete one run.  The lock of `dirfd` is held.  ERR_BUSY if
+ * `session` leads to another libvirt than the run used.  An intent that came
+ * with a copy of the directory only has its files removed.  What has to wait
+ * until the domain runs again is left to a later run: the intent stays.
  */
 must_check int recover_intent(int dirfd, struct session *session,
                               const struct intent *in, struct error *err);

@@ -225,6 +225,7 @@ static int write_intent(struct run *run, struct manifest *m, struct error *err)
         name_files(run, err) < 0 || name_intent(in->point, &name, err) < 0)
         return -1;
     if (guardian_tell(run->guardian, FACT_DIRECTORY, run->directory, err) < 0 ||
+        guardian_tell(run->guardian, FACT_URI, in->uri, err) < 0 ||
         guardian_tell(run->guardian, FACT_INTENT, name.text, err) < 0)
         return -1;
     run->intent_written = true;

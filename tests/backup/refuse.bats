@@ -130,3 +130,20 @@ refused() {
         -L "$T/no/such/log"
     [[ $stderr == *"$T/no/such/log"* ]]
 }
+
+@test "the remains of a run through another libvirt are left to that one" {
+    lab_domain vm1 vda=a.qcow2,size=64M
+    lab_write vm1 vda 0x11 0 64M
+    lab_spawn virtnbdbackup -d vm1 -o "$T/b"
+    until ls "$T"/b/intent.*.json 2>/dev/null; do
+        kill -0 "$LAB_PID"
+    done
+    # A machine that loses power takes the guardian with it.
+    pkill -KILL -P "$LAB_PID" -f -- --guardian
+    kill -KILL "$LAB_PID"
+    wait "$LAB_PID" || true
+    refused 1 "-U 'qemu:///session'" backup -U test:///default -d test -o "$T/b"
+    ls "$T"/b/intent.*.json
+    backup -d vm1 -o "$T/b"
+    restore -i "$T/b" -o verify
+}

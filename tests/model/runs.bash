@@ -346,6 +346,60 @@ dir_copy() {
     ! chance 40 || CURRENT=$from
 }
 
+# May the Python suite go on here, right after a point of ours?  It knows the
+# default chain only, and asks that libvirt knows every checkpoint of the
+# directory and not yet the next one.
+peer_fits() {
+    local dir=$1 known name
+    [ -x "$PEER_BACKUP" ] && [ -z "${NAME[$dir]}" ] || return 1
+    [[ ${NEWEST[$dir]} == virtnbdbackup.* ]] || return 1
+    PEER_POINT=virtnbdbackup.$(jq length "$BASE/$dir/$VM.cpt") || return 1
+    [ "$(jq -r '.[-1]' "$BASE/$dir/$VM.cpt")" = "${NEWEST[$dir]}" ] || return 1
+    known=$(checkpoints)
+    ! grep -qx "$PEER_POINT" <<<"$known" || return 1
+    for name in "$BASE/$dir"/checkpoints/*.xml; do
+        name=${name##*/}
+        grep -qx "${name%.xml}" <<<"$known" || return 1
+    done
+}
+
+# keep DIR POINT: what the disks held at this point is what NOW has.
+keep() {
+    say "  $1/$2"
+    mv "$NOW" "$TRUTH/$1/$2"
+    NEWEST[$1]=$2
+    MADE=$((MADE + 1))
+}
+
+# An increment by the Python suite, then one by us, which adopts it.
+peer_and_we() {
+    local dir=$1 theirs status new
+    peer_fits "$dir" || return 0
+    theirs=$PEER_POINT
+    guest_write
+    truth_take
+    say "the Python suite: -l inc -o $dir"
+    lab_run timeout 120 "$PEER_BACKUP" -d "$VM" -l inc -o "$BASE/$dir" \
+        >"$LAB/err" 2>&1
+    status=$?
+    rm -rf "${LAB_TMP:?}"/*
+    [ $status = 0 ] || wrong "the Python suite: status $status"
+    keep "$dir" "$theirs"
+    ! chance 30 || compare_all
+    guest_write
+    truth_take
+    ARGS=(-d "$VM" -l inc -o "$BASE/$dir")
+    say "virtnbdbackup ${ARGS[*]} [behind the Python suite]"
+    RUNS=$((RUNS + 1))
+    run_plain
+    [ "$STATUS" = 0 ] || wrong "status $STATUS"
+    points "$dir" | grep -qx "$theirs" || wrong "$theirs was not adopted"
+    new=$(jq -r '.[-1]' "$BASE/$dir/$VM.cpt")
+    [ "$new" != "$theirs" ] || wrong "status 0 and no point"
+    keep "$dir" "$new"
+    try_left_over "$dir"
+}
+
 # What must be refused, and leave everything as it is.
 refused() {
     local dir=$1 level=full chain=${NAME[$1]}
@@ -389,6 +443,7 @@ next_point() {
     inc | diff | auto)
         [ -n "${FULL[$dir]}" ] || any full auto
         point "$dir" "$REPLY"
+        ! chance 30 || peer_and_we "$dir"
         ;;
     full)
         dir_new "${NAME[$dir]}"

@@ -20,7 +20,9 @@ static int guarded_run(const struct backup_options *options, int argc,
     if (guardian_start(NULL, &guardian, err) < 0)
         return -1;
     status = run_backup(options, argc, argv, guardian, &hand_over);
-    if (!hand_over)
+    if (hand_over)
+        guardian_hand_over(guardian);
+    else
         guardian_bye(guardian);
     return status;
 }

@@ -290,6 +290,18 @@ void guardian_bye(struct guardian *g)
     guardian_free(g);
 }
 
+void guardian_hand_over(struct guardian *g)
+{
+    if (!g)
+        return;
+    /* Our end of the socket stays open until this process ends: that is what
+     * the guardian waits for.
+     */
+    g->fd = -1;
+    g->pid = 0; /* nor is it waited for */
+    guardian_free(g);
+}
+
 pid_t guardian_pid(const struct guardian *g)
 {
     return g->pid;

@@ -51,9 +51,14 @@ must_check int guardian_tell(struct guardian *g, const char *key,
                              const char *value, struct error *err);
 
 /* There is nothing to undo: let it end, and wait for that.  Frees `g`, which
- * may be NULL.  To have things undone, end without calling this.
+ * may be NULL.
  */
 void guardian_bye(struct guardian *g);
+
+/* Leave the rest to it: what the facts say is undone as soon as this process
+ * ends, and not before.  Frees `g`, which may be NULL.
+ */
+void guardian_hand_over(struct guardian *g);
 
 pid_t guardian_pid(const struct guardian *g);
 

@@ -118,6 +118,27 @@ kill_backup() {
     kill_backup INT 130
 }
 
+@test "backup: SIGTERM while QEMU has not answered to the begin of the job" {
+    local qemu status=0
+    start
+    qemu=$(lab_qemu vm1)
+    kill -STOP "$qemu"
+    lab_spawn virtnbdbackup -d vm1 -l copy -o "$T/b"
+    until grep -qs '"checkpoint"' "$T"/b/intent.*; do
+        kill -0 "$LAB_PID"
+    done
+    # The main thread waits for libvirt, libvirt for QEMU.
+    sleep 0.2
+    kill -TERM "$LAB_PID"
+    wait "$LAB_PID" || status=$?
+    kill -CONT "$qemu"
+    [ $status = 143 ]
+    lab_leftovers
+    clean_directory "$T/b"
+    backup -d vm1 -l copy -o "$T/b"
+    restores "$T/b"
+}
+
 @test "increment: SIGKILL at system calls of all threads" {
     local name nth status
     start

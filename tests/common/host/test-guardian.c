@@ -81,6 +81,17 @@ static void report(int fd, const struct guardian *g)
         _exit(99);
 }
 
+/* Whoever started the tests may ignore signals (a shell's job in the
+ * background ignores SIGINT and SIGQUIT).
+ */
+static void default_signals(void)
+{
+    static const int signals[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM};
+
+    for (size_t i = 0; i < array_size(signals); i++)
+        signal(signals[i], SIG_DFL);
+}
+
 /* Start a victim, leader of a process group; it runs `body`. */
 static void victim_start(struct victim *v, void (*body)(int report_fd))
 {
@@ -93,6 +104,7 @@ static void victim_start(struct victim *v, void (*body)(int report_fd))
     fflush(stdout);
     v->pid = fork();
     if (v->pid == 0) {
+        default_signals();
         setpgid(0, 0);
         dup2(errors[1], STDERR_FILENO);
         body(reports[1]);
@@ -241,6 +253,33 @@ static void test_bye(void)
     CHECK_EQ_INT(v.status, 0); /* and it was gone when bye returned */
     CHECK(!is_there(scratch_path("log")));
     guardian_bye(NULL);
+}
+
+/* Handed over, it waits until we end and no longer. */
+static void body_hand_over(int report_fd)
+{
+    struct guardian *g = guard(NULL);
+
+    tell(g, "a", "1");
+    report(report_fd, g);
+    guardian_hand_over(g);
+    guardian_hand_over(NULL);
+    pause();
+}
+
+static void test_hand_over(void)
+{
+    struct victim v;
+    pid_t pid;
+
+    victim_start(&v, body_hand_over);
+    pid = victim_report(&v);
+    CHECK(pid > 0);
+    CHECK_EQ_INT(kill(pid, 0), 0);
+    CHECK(!is_there(scratch_path("log")));
+    kill(v.pid, SIGTERM);
+    victim_end(&v);
+    CHECK_STR(file_text(scratch_path("log")), "undone a=1 b=-\n");
 }
 
 /* As under a launcher that ignores SIGCHLD: nothing can be waited for. */
@@ -486,6 +525,7 @@ int main(int argc, char **argv)
     RUN(test_group_killed);
     RUN(test_crash);
     RUN(test_bye);
+    RUN(test_hand_over);
     RUN(test_bye_without_sigchld);
     RUN(test_guardian_killed);
     RUN(test_signals_ignored);

@@ -17,7 +17,7 @@
 #include "base/workers.h"
 #include "block/plan.h"
 #include "nbd/push.h"
-#include "record.h"
+#include "set/record.h"
 
 #define THREADS 4
 #define BUFFERS 3

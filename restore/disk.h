@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "nbd/conn.h"
-#include "source.h"
+#include "set/source.h"
 
 /* Write the disk and flush the target. */
 must_check int disk_restore(const struct source *source,

@@ -16,7 +16,7 @@
 #include "disk.h"
 #include "host/host.h"
 #include "host/qemu.h"
-#include "source.h"
+#include "set/source.h"
 #include "sum.h"
 #include "vmconfig.h"
 

@@ -17,8 +17,8 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "cli/startup.h"
-#include "record.h"
 #include "set/index.h"
+#include "set/record.h"
 #include "sum.h"
 
 struct verify {

@@ -103,6 +103,38 @@ int manifest_put_file(struct manifest *m, const char *name, uint64_t size,
     return 0;
 }
 
+static const char *const roles[] = {
+    [FILE_LOADER] = "loader",
+    [FILE_NVRAM] = "nvram",
+    [FILE_KERNEL] = "kernel",
+    [FILE_INITRD] = "initrd",
+};
+
+const char *file_role_text(enum file_role role)
+{
+    return (size_t)role < array_size(roles) ? roles[role] : NULL;
+}
+
+int file_role_parse(const char *text, enum file_role *ret)
+{
+    for (size_t i = FILE_LOADER; i < array_size(roles); i++) {
+        if (strcmp(text, roles[i]) == 0) {
+            *ret = (enum file_role)i;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int manifest_add_boot_file(struct manifest *m, int dirfd, const char *name,
+                           enum file_role role, struct error *err)
+{
+    if (manifest_add_file(m, dirfd, name, err) < 0)
+        return -1;
+    m->files[m->file_count - 1].role = role;
+    return 0;
+}
+
 int manifest_add_warning(struct manifest *m, const char *text,
                          struct error *err)
 {
@@ -172,8 +204,9 @@ static int encode_arrays(const struct manifest *m, json_t *disks, json_t *files,
         const struct manifest_file *f = &m->files[i];
 
         if (append(files,
-                   json_pack("{s:s, s:I, s:s}", "name", f->name, "size",
-                             (json_int_t)f->size, "hash", f->hash),
+                   json_pack("{s:s, s:I, s:s, s:s*}", "name", f->name, "size",
+                             (json_int_t)f->size, "hash", f->hash, "role",
+                             file_role_text(f->role)),
                    err) < 0)
             return -1;
     }
@@ -318,19 +351,23 @@ static int decode_files(json_t *array, struct manifest *m, struct error *err)
         return error_set(err, ERR_DAMAGED, "'files' is not an array");
     json_array_foreach(array, i, item)
     {
-        const char *name = NULL, *hash = NULL;
+        const char *name = NULL, *hash = NULL, *role = NULL;
         json_int_t number = 0;
         uint64_t size = 0;
         json_error_t why = {0};
 
-        if (json_unpack_ex(item, &why, 0, "{s:s, s:I, s:s}", "name", &name,
-                           "size", &number, "hash", &hash) < 0)
+        if (json_unpack_ex(item, &why, 0, "{s:s, s:I, s:s, s?s}", "name", &name,
+                           "size", &number, "hash", &hash, "role", &role) < 0)
             return wrong(&why, err);
         if (!name_is_hash(hash))
             return error_set(err, ERR_DAMAGED, "'%s' is no hash", hash);
         if (decode_u64("size", number, &size, err) < 0 ||
             manifest_put_file(m, name, size, hash, err) < 0)
             return -1;
+        if (role &&
+            file_role_parse(role, &m->files[m->file_count - 1].role) == 0)
+            return error_set(err, ERR_DAMAGED, "'%s' is no role of a file",
+                             role);
     }
     return 0;
 }

@@ -35,7 +35,8 @@
  * |              |         | domain has none to back up                       |
  * | `files`      | array   | every other file of the point: `name` (a leaf, or|
  * |              |         | `checkpoints/` and a leaf), `size` in bytes,     |
- * |              |         | `hash`                                           |
+ * |              |         | `hash`; `role`, of what the guest boots from:    |
+ * |              |         | `loader`, `nvram`, `kernel`, `initrd`            |
  * | `warnings`   | array   | of strings: what the run warned about            |
  * | `adopted`    | boolean | another program made the point, and we only      |
  * |              |         | wrote the manifest and the indexes (adopt.h);    |
@@ -104,8 +105,18 @@ struct manifest_disk {
     char *source_id; /* "" or NULL = not known */
 };
 
+/* What the guest boots with: which element of its configuration names it. */
+enum file_role {
+    FILE_OTHER = 0, /* none of these */
+    FILE_LOADER,
+    FILE_NVRAM,
+    FILE_KERNEL,
+    FILE_INITRD,
+};
+
 struct manifest_file {
     char *name;
+    enum file_role role;
     uint64_t size;
     char hash[HASH_TEXT_SIZE];
 };
@@ -159,6 +170,15 @@ struct manifest_disk *manifest_add_disk(struct manifest *m, struct error *err);
  */
 must_check int manifest_add_file(struct manifest *m, int dirfd,
                                  const char *name, struct error *err);
+
+/* The same for a file that the guest boots from. */
+must_check int manifest_add_boot_file(struct manifest *m, int dirfd,
+                                      const char *name, enum file_role role,
+                                      struct error *err);
+
+/* "loader", ...; NULL for FILE_OTHER.  And back: 1 and `*ret`, or 0. */
+const char *file_role_text(enum file_role role);
+int file_role_parse(const char *text, enum file_role *ret);
 
 must_check int manifest_add_warning(struct manifest *m, const char *text,
                                     struct error *err);

@@ -26,6 +26,10 @@ static void make(struct lab *lab, struct manifest *m)
     CHECK_OK(
         manifest_add_file(m, lab->dirfd, "vmconfig.virtnbdbackup.0.xml", &err),
         &err);
+    lab_text(lab, "vm_VARS.fd.virtnbdbackup.0", "variables");
+    CHECK_OK(manifest_add_boot_file(m, lab->dirfd, "vm_VARS.fd.virtnbdbackup.0",
+                                    FILE_NVRAM, &err),
+             &err);
     CHECK_OK(manifest_add_warning(m, "disk 'vdc' skipped \xff\x1b[1m", &err),
              &err);
     m->frozen_ms = 12;
@@ -57,8 +61,10 @@ static void test_roundtrip(void)
     CHECK_EQ_U64(n.disks[1].virtual_size, LAB_SIZE);
     CHECK_EQ_U64(n.disks[1].data_size, 1024);
     CHECK_EQ_U64(n.disks[1].zero_size, LAB_SIZE - 1024);
-    CHECK_EQ_U64(n.file_count, 1);
+    CHECK_EQ_U64(n.file_count, 2);
     CHECK_EQ_U64(n.files[0].size, 9);
+    CHECK_EQ_INT(n.files[0].role, FILE_OTHER);
+    CHECK_EQ_INT(n.files[1].role, FILE_NVRAM);
     CHECK_EQ_U64(n.warning_count, 1);
     CHECK_CONTAINS(n.warnings[0], "disk 'vdc' skipped \\xff");
     CHECK(manifest_find_disk(&n, "vda") == &n.disks[0]);

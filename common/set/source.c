@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* source.c - see source.h */
-#include "source.h"
+#include "set/source.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* record.c - see record.h */
-#include "record.h"
+#include "set/record.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -5,8 +5,8 @@
  * plain bytes out, or an error that names file and offset.  One reader belongs
  * to one thread.
  */
-#ifndef RESTORE_RECORD_H
-#define RESTORE_RECORD_H
+#ifndef SET_RECORD_H
+#define SET_RECORD_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -5,8 +5,8 @@
  * each other, so that everybody behind sees one disk: which range comes from
  * which record of which file.
  */
-#ifndef RESTORE_SOURCE_H
-#define RESTORE_SOURCE_H
+#ifndef SET_SOURCE_H
+#define SET_SOURCE_H
 
 #include <stddef.h>
 #include <stdint.h>

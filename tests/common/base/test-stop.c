@@ -177,6 +177,8 @@ static void test_blocked(void)
 
 int main(void)
 {
+    /* Whoever started the tests may ignore it (nohup). */
+    signal(SIGHUP, SIG_DFL);
     RUN(test_signals);
     RUN(test_nohup_and_pipe);
     RUN(test_wait);

@@ -468,6 +468,8 @@ static void test_stop(void)
 
 int main(void)
 {
+    /* Whoever started the tests may ignore it (nohup). */
+    signal(SIGHUP, SIG_DFL);
     need("nbdkit qemu-nbd qemu-img qemu-io");
     work_dir_make();
     seed_random();

@@ -11,7 +11,8 @@
 # we are root, otherwise the one command that installs it is printed on
 # standard output and we fail.  Elsewhere programs and libraries are looked
 # up instead, and what is missing is named.  Nothing is done, and nothing is
-# printed, when nothing is missing.
+# printed, when nothing is missing.  For check on a Debian, the virtual machine
+# that some tests want is built, too (tests/lib/guest/build.bash).
 #
 # --dry-run   never install, only tell
 #
@@ -25,21 +26,23 @@ export LC_ALL=C
 
 build_packages='gcc libc6-dev meson ninja-build pkg-config perl
     libvirt-dev libnbd-dev libxml2-dev liblz4-dev zlib1g-dev libjansson-dev
-    libxxhash-dev'
+    libxxhash-dev libarchive-dev'
 demo_packages='libvirt-daemon-system libvirt-daemon libvirt-clients
     libvirt-daemon-driver-qemu qemu-system-x86 qemu-system-common qemu-utils
     procps util-linux'
 check_packages='bats clang nbdkit libnbd-bin strace python3 e2fsprogs mount
-    jq'
+    jq unzip libarchive-tools sasl2-bin libsasl2-modules'
 # Tests that want these are skipped without them, and not every release of
 # every distribution has them: they are installed where there is one.
 check_optional='clang-format-14 virtnbdbackup'
 
 build_programs='cc meson ninja pkg-config pod2man'
-build_modules='libvirt libnbd libxml-2.0 liblz4 zlib jansson libxxhash'
+build_modules='libvirt libvirt-qemu libnbd libxml-2.0 liblz4 zlib jansson
+    libxxhash libarchive'
 demo_programs='libvirtd virsh qemu-system-x86_64 qemu-img qemu-nbd qemu-io
     pgrep runuser'
-check_programs='bats clang nbdkit nbdinfo strace python3 mkfs.ext4 mount jq'
+check_programs='bats clang nbdkit nbdinfo strace python3 mkfs.ext4 mount jq
+    unzip bsdtar'
 
 say() {
     printf '%s\n' "$*" >&2
@@ -173,12 +176,21 @@ elsewhere() {
     return 1
 }
 
+# The guest of the tests, which they would build themselves, with their
+# deadlines.
+build_guest() {
+    if ! "${0%/*}/../tests/lib/guest/build.bash" >"$work/guest"; then
+        say "Tests are skipped: $(cat "$work/guest")"
+    fi
+}
+
 usage() {
     say 'usage: scripts/deps.sh [--dry-run] build|demo|check...'
     exit 64
 }
 
 dry_run=no
+guest=no
 packages='' optional='' programs='' modules=''
 [ $# -gt 0 ] || usage
 for word in "$@"; do
@@ -197,6 +209,7 @@ for word in "$@"; do
         packages="$packages $check_packages"
         optional="$optional $check_optional"
         programs="$programs $check_programs"
+        guest=yes
         ;;
     *) usage ;;
     esac
@@ -207,7 +220,10 @@ if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then
     trap 'rm -rf "$work"' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    on_debian
+    on_debian || exit
+    if [ $guest = yes ] && [ "$dry_run" = no ]; then
+        build_guest
+    fi
 else
     elsewhere
 fi

@@ -157,6 +157,10 @@ void session_add_stuck(struct session *s, int n);
 
 struct session *domain_session(const struct domain *d);
 
+/* libvirt's number of the run that domain_start_paused() began, or -1. */
+int64_t domain_started_id(const struct domain *d);
+void domain_set_started_id(struct domain *d, int64_t id);
+
 DEFINE_CLEANUP(virConnectPtr, virConnectClose);
 DEFINE_CLEANUP(virDomainPtr, virDomainFree);
 DEFINE_CLEANUP(virDomainCheckpointPtr, virDomainCheckpointFree);

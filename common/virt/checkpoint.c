@@ -137,6 +137,43 @@ int checkpoint_size(struct domain *d, const char *name, const char *target,
     return checkpoint_parse_size(text, target, ret_bytes, err);
 }
 
+/* args[0]: name -> text: its XML with the sizes; refuses to leave them out. */
+static int sizes_run(struct call *call, virConnectPtr conn maybe_unused,
+                     virDomainPtr domain, struct error *err)
+{
+    _cleanup_(virDomainCheckpointFreep) virDomainCheckpointPtr c =
+        virDomainCheckpointLookupByName(domain, call->args[0], 0);
+
+    if (!c && call_error_code() == VIR_ERR_NO_DOMAIN_CHECKPOINT)
+        return 0;
+    if (!c)
+        return call_fail(call, err);
+    call->text = virDomainCheckpointGetXMLDesc(c, XML_SIZES);
+    if (call->text)
+        return 1;
+    call_fail(call, err);
+    if (virDomainIsActive(domain) == 0)
+        return error_set(err, ERR_INPUT, "Cannot %s: it is not running",
+                         call_what(call));
+    return -1;
+}
+
+int checkpoint_changed_size(struct domain *d, const char *name, uint64_t *ret,
+                            struct error *err)
+{
+    _cleanup_(call_freep) struct call *call = call_new(
+        domain_session(d), d, sizes_run, "get the size of a checkpoint");
+    int found = 0;
+
+    call_arg(call, 0, name);
+    found = call_wait(call, CALL_ASK, 0, err);
+    if (found < 0)
+        return error_prefix(err, "checkpoint '%s'", name);
+    if (found == 0)
+        return no_such(d, name, err);
+    return checkpoint_parse_sizes(call->text, ret, err);
+}
+
 /* ---- changing ---- */
 
 /* Does the error say that the bitmap is gone or broken? */

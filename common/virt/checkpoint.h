@@ -70,6 +70,12 @@ must_check int checkpoint_stray_xml(const char *name, const char *target,
 must_check int checkpoint_parse_size(const char *xml, const char *target,
                                      uint64_t *ret_bytes, struct error *err);
 
+/* The sizes of all disks together; a disk without one counts for nothing.
+ * ERR_INPUT if no disk has one, or together they are too many bytes.
+ */
+must_check int checkpoint_parse_sizes(const char *xml, uint64_t *ret_bytes,
+                                      struct error *err);
+
 /* The same XML without its parent: what can be redefined where libvirt does
  * not know the parent.  (Each bitmap tells all changes since its own
  * checkpoint, so that nothing is lost by that.)  Owned.
@@ -99,6 +105,12 @@ must_check int checkpoint_xml(struct domain *d, const char *name, char **ret,
 must_check int checkpoint_size(struct domain *d, const char *name,
                                const char *target, uint64_t *ret_bytes,
                                struct error *err);
+
+/* The same for all disks of the checkpoint together.  ERR_INPUT: there is no
+ * such checkpoint, or the guest is off.
+ */
+must_check int checkpoint_changed_size(struct domain *d, const char *name,
+                                       uint64_t *ret, struct error *err);
 
 /* Are the bitmaps behind the checkpoint there and sound?  The guest must run.
  * Outcome 1 = yes; 0 = no, and `*ret_why` (owned; may be NULL) is the reason.

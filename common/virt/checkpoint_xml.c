@@ -75,19 +75,10 @@ void checkpoint_list_free(struct checkpoint_list *list)
     vec_free(list);
 }
 
-/* Open the XML of a checkpoint and check its root element. */
 static int open_xml(const char *text, struct xml **ret, struct error *err)
 {
-    _cleanup_(xml_freep) struct xml *x = NULL;
-
-    if (xml_parse(text, "The checkpoint's XML", &x, err) < 0)
-        return -1;
-    if (strcmp(xml_name(xml_root(x)), "domaincheckpoint") != 0)
-        return error_set(err, ERR_INPUT,
-                         "The checkpoint's XML starts with '%.40s'",
-                         xml_name(xml_root(x)));
-    *ret = take(x);
-    return 0;
+    return xml_parse_as(text, "The checkpoint's XML", "domaincheckpoint", ret,
+                        err);
 }
 
 int checkpoint_parse(const char *text, struct checkpoint *ret,
@@ -153,6 +144,36 @@ int checkpoint_parse_size(const char *text, const char *target,
             text_u64(size, ret_bytes) == 0)
             return 1;
     }
+    return 0;
+}
+
+int checkpoint_parse_sizes(const char *text, uint64_t *ret_bytes,
+                           struct error *err)
+{
+    _cleanup_(xml_freep) struct xml *x = NULL;
+    const struct xml_node *disk = NULL;
+    uint64_t total = 0;
+    bool known = false;
+
+    if (open_xml(text, &x, err) < 0)
+        return -1;
+    disk = xml_child(xml_child(xml_root(x), "disks"), "disk");
+    for (; disk; disk = xml_next(disk, "disk")) {
+        const char *size = xml_attr(disk, "size");
+        uint64_t bytes = 0;
+
+        if (!size || text_u64(size, &bytes) < 0)
+            continue;
+        if (__builtin_add_overflow(total, bytes, &total))
+            return error_set(err, ERR_INPUT,
+                             "The checkpoint's XML has sizes that are too "
+                             "large");
+        known = true;
+    }
+    if (!known)
+        return error_set(err, ERR_INPUT,
+                         "The checkpoint's XML tells the size of no disk");
+    *ret_bytes = total;
     return 0;
 }
 

@@ -75,9 +75,11 @@ static const char *reason(const struct domain_disk *disk, const char *type,
     *kind = DISK_SKIP_WARNING;
     *raw = true;
     if (strcmp(disk->device, "lun") == 0)
-        return "it is a LUN that is passed through to the guest";
+        return "it is a LUN that is passed through to the guest; --raw saves "
+               "it whole";
     if (strcmp(disk->format, "raw") == 0)
-        return "it is a raw disk, which has no dirty bitmaps";
+        return "it is a raw disk, which has no dirty bitmaps; --raw saves it "
+               "whole";
     *raw = false;
     *kind = DISK_SKIP_ERROR;
     if (strcmp(disk->device, "disk") != 0)
@@ -163,20 +165,6 @@ static int read_disk(const struct xml_node *node, struct domain_disk *disk,
     return disk_judge(disk, disk->type, err);
 }
 
-/* Open the XML of a domain and return its root element. */
-static int open_domain(const char *xml, struct xml **ret, struct error *err)
-{
-    _cleanup_(xml_freep) struct xml *x = NULL;
-
-    if (xml_parse(xml, "The domain's XML", &x, err) < 0)
-        return -1;
-    if (strcmp(xml_name(xml_root(x)), "domain") != 0)
-        return error_set(err, ERR_INPUT, "The domain's XML starts with '%.40s'",
-                         xml_name(xml_root(x)));
-    *ret = take(x);
-    return 0;
-}
-
 int disk_list_parse(const char *xml, struct domain_disk_list *ret,
                     struct error *err)
 {
@@ -184,7 +172,7 @@ int disk_list_parse(const char *xml, struct domain_disk_list *ret,
     _cleanup_(xml_freep) struct xml *x = NULL;
     const struct xml_node *node = NULL;
 
-    if (open_domain(xml, &x, err) < 0)
+    if (xml_parse_as(xml, "The domain's XML", "domain", &x, err) < 0)
         return -1;
     node = xml_child(xml_child(xml_root(x), "devices"), "disk");
     for (; node; node = xml_next(node, "disk")) {
@@ -253,7 +241,7 @@ int disk_owner_parse(const char *xml, uid_t *ret_uid, gid_t *ret_gid,
     _cleanup_(xml_freep) struct xml *x = NULL;
     const struct xml_node *node = NULL;
 
-    if (open_domain(xml, &x, err) < 0)
+    if (xml_parse_as(xml, "The domain's XML", "domain", &x, err) < 0)
         return -1;
     node = xml_child(xml_root(x), "seclabel");
     for (; node; node = xml_next(node, "seclabel")) {

@@ -13,6 +13,7 @@ struct domain {
     struct session *session; /* borrowed */
     char *name;
     char uuid[VIR_UUID_STRING_BUFLEN];
+    int64_t started_id; /* libvirt's number of the run that we began, or -1 */
 };
 
 /* ---- opening ---- */
@@ -56,6 +57,7 @@ static int open_as(struct session *s, const char *key, bool is_uuid,
     if (call_wait(call, is_uuid ? CALL_UNDO : CALL_ASK, 0, err) < 0)
         return -1;
     d->session = s;
+    d->started_id = -1;
     d->name = take(call->text);
     memcpy(d->uuid, call->texts[0], sizeof(d->uuid));
     *ret = take(d);
@@ -95,6 +97,16 @@ const char *domain_uuid(const struct domain *d)
 struct session *domain_session(const struct domain *d)
 {
     return d->session;
+}
+
+int64_t domain_started_id(const struct domain *d)
+{
+    return d->started_id;
+}
+
+void domain_set_started_id(struct domain *d, int64_t id)
+{
+    d->started_id = id;
 }
 
 /* ---- XML ---- */
@@ -222,76 +234,7 @@ int domain_resume(struct domain *d, struct error *err)
     return call_wait(call, CALL_UNDO, 0, err);
 }
 
-/* ---- disks ---- */
-
-/* args[0]: pool, args[1]: volume -> text: path; numbers[0]: type of volume. */
-static int volume_run(struct call *call, virConnectPtr conn,
-                      virDomainPtr none maybe_unused, struct error *err)
-{
-    _cleanup_(virStoragePoolFreep) virStoragePoolPtr pool = NULL;
-    _cleanup_(virStorageVolFreep) virStorageVolPtr volume = NULL;
-    virStorageVolInfo info;
-
-    pool = virStoragePoolLookupByName(conn, call->args[0]);
-    if (!pool)
-        return call_fail(call, err);
-    volume = virStorageVolLookupByName(pool, call->args[1]);
-    if (!volume || virStorageVolGetInfo(volume, &info) < 0)
-        return call_fail(call, err);
-    call->text = virStorageVolGetPath(volume);
-    if (!call->text)
-        return call_fail(call, err);
-    call->numbers[0] = (uint64_t)info.type;
-    return 0;
-}
-
-static int resolve(struct domain *d, struct domain_disk *disk,
-                   struct error *err)
-{
-    _cleanup_(call_freep) struct call *call =
-        call_new(d->session, NULL, volume_run, "find the volume of a disk");
-    const char *type = NULL;
-
-    call_arg(call, 0, disk->pool);
-    call_arg(call, 1, disk->volume);
-    if (call_wait(call, CALL_ASK, 0, err) < 0)
-        return error_prefix(err, "disk %s, volume '%s' of pool '%s'",
-                            disk->target, disk->volume, disk->pool);
-    switch (call->numbers[0]) {
-    case VIR_STORAGE_VOL_FILE:
-        type = "file";
-        break;
-    case VIR_STORAGE_VOL_BLOCK:
-        type = "block";
-        break;
-    default:
-        return disk_judge(disk, "network", err);
-    }
-    free(disk->source);
-    disk->source = take(call->text);
-    return disk_judge(disk, type, err);
-}
-
-int domain_disks(struct domain *d, struct domain_disk_list *ret,
-                 struct error *err)
-{
-    _cleanup_(disk_list_free) struct domain_disk_list list = {0};
-    _cleanup_free_ char *xml = NULL;
-
-    if (domain_xml(d, &xml, err) < 0 || disk_list_parse(xml, &list, err) < 0)
-        return -1;
-    vec_foreach (disk, &list) {
-        if (strcmp(disk->type, "volume") != 0 || disk->empty)
-            continue;
-        if (disk->skip_kind == DISK_SKIP_INFO)
-            continue; /* a CD: nobody needs to know where it is */
-        if (resolve(d, disk, err) < 0)
-            return -1;
-    }
-    *ret = list;
-    list = (struct domain_disk_list){0};
-    return 0;
-}
+/* ---- its process ---- */
 
 int domain_qemu_user(struct domain *d, uid_t *ret_uid, gid_t *ret_gid,
                      struct error *err)

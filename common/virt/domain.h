@@ -60,12 +60,38 @@ must_check int domain_suspend(struct domain *d, struct error *err);
  */
 must_check int domain_resume(struct domain *d, struct error *err);
 
+/* Start the guest, which is off, with its CPUs stopped, so that what it runs
+ * does not notice (--start-domain).  It stays when our connection breaks:
+ * domain_stop_if_untouched() is to be called after this whatever it returns.
+ * ERR_BUSY: it has a saved state, which a start would use up.  ERR_LIBVIRT: it
+ * runs already, or cannot.  ERR_TIMEOUT, ERR_STOPPED: the state is unknown;
+ * should it start later, it is stopped then, as long as this process lives.
+ */
+must_check int domain_start_paused(struct domain *d, struct error *err);
+
+/* Stop the guest if nobody has let its CPUs run since it was started; a stop
+ * does not hinder it.  QEMU knows, so that it does not matter which process
+ * started it, but what this `d` did not start itself may be somebody
+ * else's: call it for a guest that an own domain_start_paused() has started or
+ * may have started.  QEMU gets the time to write its dirty bitmaps and is never
+ * killed.  Outcome 1 = stopped, 0 = left as it is: somebody has resumed it (and
+ * perhaps suspended it again), or started it anew, or it is off.
+ */
+must_check int domain_stop_if_untouched(struct domain *d, struct error *err);
+
 /* All disks of the domain in the order of its XML, each either to be backed up
  * or with the reason why not (virt/disk.h).  A volume is resolved through its
  * storage pool.  ERR_LIBVIRT, or ERR_INPUT for an XML that makes no sense.
  */
 must_check int domain_disks(struct domain *d, struct domain_disk_list *ret,
                             struct error *err);
+
+/* Is there a block job on the disk `target`, by whomever?  Outcome 1 = yes, and
+ * `*ret_what` (owned; may be NULL) is "pull", "copy", "commit", "backup" or
+ * "unknown"; 0 = no, or the guest is off.  ERR_LIBVIRT: no such disk.
+ */
+must_check int domain_block_job(struct domain *d, const char *target,
+                                char **ret_what, struct error *err);
 
 /* The user and group that the guest's QEMU runs as, from the DAC label of a
  * running guest; both -1 if libvirt manages none (then it is the user of

@@ -7,7 +7,8 @@
  * removes them at the end (when the guest is destroyed meanwhile the socket
  * stays: its directory is the caller's to remove).
  *
- * A job is ours if its socket is ours.  Nothing here ends any other job.
+ * A job is ours if its socket is ours.  Nothing here but job_end_any() ends any
+ * other job.
  *
  * Knows base and the rest of virt.  What a stop does: virt/session.h.
  */
@@ -53,12 +54,23 @@ must_check int job_backup_xml(const struct job_request *request, char **ret,
 must_check int job_checkpoint_xml(const struct job_request *request, char **ret,
                                   struct error *err);
 
+/* Does a domain with this XML miss what a libvirt daemon of this version (of
+ * 7.5.0 and before: 7005000) wants before it makes incremental backups?
+ * Pure.
+ */
+bool job_lacks_capability(unsigned long version, const char *domain_xml);
+
 /* Start the job, and with it the checkpoint, at one moment of the disks.
  *
+ * A guest that shuts down meanwhile is kept until job_end, if libvirt can do
+ * that (11.10 and later, here and there).
+ *
  * ERR_BUSY: a job is active (checked first, for libvirt would wait 30 s).
- * ERR_LIBVIRT: libvirt's reason.  ERR_TIMEOUT, ERR_STOPPED: the state is
- * unknown; should the job start later, it is undone then, as long as this
- * process lives.  After every error, job_undo() takes away what may be there.
+ * ERR_INPUT: the guest is off; or libvirt is older than 7.6.0 and the domain's
+ * XML does not allow incremental backups.  ERR_LIBVIRT: libvirt's reason.
+ * ERR_TIMEOUT, ERR_STOPPED: the state is unknown; should the job start later,
+ * it is undone then, as long as this process lives.  After every error,
+ * job_undo() takes away what may be there.
  */
 must_check int job_begin(struct domain *d, const struct job_request *request,
                          struct error *err);
@@ -96,5 +108,11 @@ must_check int job_stats(struct domain *d, struct job_stats *ret,
  */
 must_check int job_end(struct domain *d, const char *socket_path,
                        int timeout_ms, struct error *err);
+
+/* End the backup job of the domain whoever began it (--killonly), and wait as
+ * job_end does.  Outcome 1 = ended, 0 = there is none.  ERR_BUSY: the domain's
+ * job is of another kind (a migration, a save), which is not touched.
+ */
+must_check int job_end_any(struct domain *d, int timeout_ms, struct error *err);
 
 #endif

@@ -3,9 +3,14 @@
  */
 #include "virt/job.h"
 
+#include <string.h>
+
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "virt/xml.h"
+
+/* libvirt 7.6.0, as virConnectGetLibVersion tells versions. */
+#define FIRST_WITH_BACKUPS 7006000
 
 static const char *export_name(const struct job_disk *disk)
 {
@@ -87,4 +92,14 @@ int job_checkpoint_xml(const struct job_request *request, char **ret,
         xml_set(x, node, "checkpoint", "bitmap");
     }
     return xml_write(x, ret, err);
+}
+
+/* The element is one of QEMU's name space, which virt/xml does not see; and the
+ * text is libvirt's own, which puts its name nowhere else.
+ */
+bool job_lacks_capability(unsigned long version, const char *domain_xml)
+{
+    return version < FIRST_WITH_BACKUPS &&
+           !strstr(domain_xml, "capability='incremental-backup'") &&
+           !strstr(domain_xml, "capability=\"incremental-backup\"");
 }

@@ -98,8 +98,7 @@ static int answer(virConnectCredentialPtr asked, unsigned count, void *opaque)
     for (unsigned i = 0; i < count; i++) {
         const char *text = NULL;
 
-        if (asked[i].type == VIR_CRED_USERNAME ||
-            asked[i].type == VIR_CRED_AUTHNAME)
+        if (asked[i].type == VIR_CRED_AUTHNAME)
             text = s->user;
         else if (asked[i].type == VIR_CRED_PASSPHRASE)
             text = s->password;
@@ -113,18 +112,34 @@ static int answer(virConnectCredentialPtr asked, unsigned count, void *opaque)
     return 0;
 }
 
+/* Why a connection failed, and what can be done about that. */
+static void tell(const struct session *s, struct error *err)
+{
+    bool login = s->user && s->password;
+    _cleanup_free_ char *message = call_error_message();
+    int code = call_error_code();
+
+    error_set_code(err, ERR_LIBVIRT, code,
+                   "Cannot connect to libvirt at '%s'%s%s%s: %s", s->uri,
+                   login ? " as user '" : "", login ? s->user : "",
+                   login ? "'" : "", message ? message : "no memory");
+    if (code == VIR_ERR_AUTH_FAILED && !login)
+        error_append(err, "; it may want a login (--user and --password, or "
+                          "?authfile= in the URI)");
+    /* Of an authfile that is no use libvirt says that the cause is unknown. */
+    if (code == VIR_ERR_INTERNAL_ERROR && strstr(s->uri, "authfile="))
+        error_append(err, "; is the authfile there, readable and complete?");
+}
+
 static virConnectPtr connect_to(struct session *s, struct error *err)
 {
-    int wanted[] = {VIR_CRED_USERNAME, VIR_CRED_AUTHNAME, VIR_CRED_PASSPHRASE};
+    /* No VIR_CRED_USERNAME, the name to act for, which authfiles lack. */
+    int wanted[] = {VIR_CRED_AUTHNAME, VIR_CRED_PASSPHRASE};
     virConnectAuth auth = {wanted, array_size(wanted), answer, s};
     virConnectPtr conn = virConnectOpenAuth(s->uri, &auth, 0);
 
     if (!conn) {
-        _cleanup_free_ char *message = call_error_message();
-
-        error_set_code(err, ERR_LIBVIRT, call_error_code(),
-                       "Cannot connect to libvirt at '%s': %s", s->uri,
-                       message ? message : "no memory");
+        tell(s, err);
         return NULL;
     }
     /* Not every driver has this; those that need it have. */

@@ -35,11 +35,14 @@ struct session_options {
     const char *uri; /* NULL or "": LIBVIRT_DEFAULT_URI; else qemu:///system for
                         root and qemu:///session for others */
     const char *user;     /* both set: the answers to a request for a login; */
-    const char *password; /* otherwise such a request fails (no prompt) */
+    const char *password; /* otherwise such a request fails (no prompt); what
+                             ?authfile= in the URI answers goes before them */
     int timeout_ms;       /* for the connection and for each call after it */
 };
 
-/* Connect.  ERR_LIBVIRT with libvirt's reason, ERR_TIMEOUT, ERR_STOPPED. */
+/* Connect.  ERR_LIBVIRT with libvirt's reason, ERR_TIMEOUT, ERR_STOPPED.  No
+ * error shows the password.
+ */
 must_check int session_open_with(const struct session_options *options,
                                  struct session **ret, struct error *err);
 

@@ -96,6 +96,20 @@ int xml_parse(const char *text, const char *what, struct xml **ret,
     return 0;
 }
 
+int xml_parse_as(const char *text, const char *what, const char *root,
+                 struct xml **ret, struct error *err)
+{
+    _cleanup_(xml_freep) struct xml *x = NULL;
+
+    if (xml_parse(text, what, &x, err) < 0)
+        return -1;
+    if (strcmp(xml_name(xml_root(x)), root) != 0)
+        return error_set(err, ERR_INPUT, "%s starts with '%.40s'", what,
+                         xml_name(xml_root(x)));
+    *ret = take(x);
+    return 0;
+}
+
 struct xml *xml_new(const char *root)
 {
     _cleanup_(xml_freep) struct xml *x = calloc(1, sizeof(*x));

@@ -27,6 +27,11 @@ struct xml_node; /* owned by its tree */
 must_check int xml_parse(const char *text, const char *what, struct xml **ret,
                          struct error *err);
 
+/* The same, and ERR_INPUT if the root element is not called `root`. */
+must_check int xml_parse_as(const char *text, const char *what,
+                            const char *root, struct xml **ret,
+                            struct error *err);
+
 /* A new tree with a root element of that name; NULL: no memory. */
 must_check struct xml *xml_new(const char *root);
 

@@ -37,9 +37,11 @@ libvirt/:   common/virt/*
 libxml/:    common/virt/*
 libnbd.h:   common/nbd/*
 jansson.h:  common/stream/meta.c common/set/manifest.c common/set/intent.c
-jansson.h:  common/set/marks.c common/host/qemu.c common/cli/report.c
+jansson.h:  common/set/marks.c common/host/qemu*.c
+jansson.h:  backup/nbdinfo.c common/virt/agent*.c
 lz4:        common/stream/codec*.c
 xxhash.h:   common/set/*.c
+archive:    common/sink/zipper.c
 zlib.h:     common/set/*.c backup/*.c restore/*.c
 argp.h:     common/cli/* backup/options.c restore/options.c
 END

@@ -152,6 +152,65 @@ static void test_find(void)
     check_names("");
 }
 
+static void test_changed_size(void)
+{
+    _cleanup_(domain_closep) struct domain *off = NULL;
+    _cleanup_error_ struct error err = ERROR_INIT;
+    uint64_t bytes = 7;
+
+    CHECK_EQ_INT(sh("virsh -q checkpoint-create-as vm c0 >/dev/null"), 0);
+    CHECK_OK(checkpoint_changed_size(vm, "c0", &bytes, &err), &err);
+    CHECK_EQ_U64(bytes, 0);
+    CHECK_EQ_INT(guest_write("vm", "vda", 1, "1M", "128K"), 0);
+    CHECK_EQ_INT(guest_write("vm", "vdb", 1, "2M", "64K"), 0);
+    CHECK_EQ_INT(sh("virsh -q checkpoint-create-as vm c1 >/dev/null"), 0);
+    /* All since then, whatever other checkpoints came after it. */
+    CHECK_EQ_INT(guest_write("vm", "vdb", 1, "4M", "64K"), 0);
+    CHECK_OK(checkpoint_changed_size(vm, "c0", &bytes, &err), &err);
+    CHECK_EQ_U64(bytes, 256 * KIB);
+    CHECK_OK(checkpoint_changed_size(vm, "c1", &bytes, &err), &err);
+    CHECK_EQ_U64(bytes, 64 * KIB);
+    CHECK_OK(
+        checkpoint_delete_many(vm, (const char *[]){"c0", "c1"}, 2, NULL, &err),
+        &err);
+
+    bytes = 7;
+    CHECK(checkpoint_changed_size(vm, "c0", &bytes, &err) < 0);
+    CHECK_EQ_INT(err.kind, ERR_INPUT);
+    CHECK_STR(error_text(&err), "Domain 'vm' has no checkpoint 'c0'");
+    error_clear(&err);
+    CHECK_OK(domain_open(session, "off", &off, &err), &err);
+    REQUIRE(off);
+    CHECK(checkpoint_changed_size(off, "c0", &bytes, &err) < 0);
+    CHECK_EQ_INT(err.kind, ERR_INPUT);
+    CHECK_EQ_U64(bytes, 7);
+}
+
+static void test_parse_sizes(void)
+{
+#define DISKS(disks)                                                           \
+    "<domaincheckpoint><disks>" disks "</disks></domaincheckpoint>"
+    _cleanup_error_ struct error err = ERROR_INIT;
+    uint64_t bytes = 7;
+
+    CHECK_FAILS(checkpoint_parse_sizes(DISKS("<disk name='a'/>"), &bytes, &err),
+                &err, "tells the size of no disk");
+    CHECK_FAILS(
+        checkpoint_parse_sizes(DISKS("<disk size='-1'/>"), &bytes, &err), &err,
+        "tells the size of no disk");
+    CHECK_FAILS(checkpoint_parse_sizes(DISKS("<disk size='18446744073709551615'"
+                                             "/><disk size='1'/>"),
+                                       &bytes, &err),
+                &err, "too large");
+    CHECK_EQ_U64(bytes, 7);
+    CHECK_OK(checkpoint_parse_sizes(DISKS("<disk size='5'/><disk "
+                                          "checkpoint='no'/><disk size='6'/>"),
+                                    &bytes, &err),
+             &err);
+    CHECK_EQ_U64(bytes, 11);
+#undef DISKS
+}
+
 static void test_delete_own(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
@@ -271,6 +330,8 @@ int main(void)
     RUN(test_parse);
     RUN(test_list);
     RUN(test_find);
+    RUN(test_changed_size);
+    RUN(test_parse_sizes);
     RUN(test_delete_own);
     RUN(test_redefine);
     RUN(test_broken);

@@ -71,17 +71,45 @@ static void test_kinds(void)
     CHECK(disk_list_find(&list, "vd") == NULL);
 }
 
-static void test_volume(void)
+/* What the user can do is said, where he can do something. */
+static void test_reasons(void)
 {
     static const char xml[] = DOMAIN(
-        DISK("volume", "disk", "raw", "<source pool='p' volume='v'/>", "vda")
-            DISK("volume", "disk", "qcow2", "<source pool='p'/>", "vdb"));
+        DISK("block", "disk", "raw", "<source dev='/r'/>", "vda")
+            DISK("block", "lun", "raw", "<source dev='/dev/sdx'/>", "sda") DISK(
+                "network", "lun", "raw", "<source protocol='iscsi'/>", "sdb"));
+    static const char *const want[] = {
+        "it is a raw disk, which has no dirty bitmaps; --raw saves it whole",
+        "it is a LUN that is passed through to the guest; --raw saves it whole",
+        "it is a network disk, which cannot be backed up",
+    };
     _cleanup_(disk_list_free) struct domain_disk_list list = {0};
     _cleanup_error_ struct error err = ERROR_INIT;
 
     CHECK_OK(disk_list_parse(xml, &list, &err), &err);
-    REQUIRE(list.count == 2);
-    CHECK(list.items[0].raw);
+    REQUIRE(list.count == array_size(want));
+    for (size_t i = 0; i < array_size(want); i++)
+        CHECK_STR(list.items[i].skip, want[i]);
+    CHECK(list.items[0].raw && list.items[1].raw && !list.items[2].raw);
+    CHECK_STR(list.items[1].source, "/dev/sdx");
+}
+
+static void test_volume(void)
+{
+    static const char xml[] = DOMAIN(
+        DISK("volume", "disk", "raw", "<source pool='p' volume='v'/>", "vda")
+            DISK("volume", "disk", "qcow2", "<source pool='p'/>", "vdb")
+                DISK("volume", "lun", "raw", "<source pool='p' volume='w'/>",
+                     "sda"));
+    _cleanup_(disk_list_free) struct domain_disk_list list = {0};
+    _cleanup_error_ struct error err = ERROR_INIT;
+
+    CHECK_OK(disk_list_parse(xml, &list, &err), &err);
+    REQUIRE(list.count == 3);
+    CHECK(list.items[0].raw && list.items[2].raw);
+    CHECK_OK(disk_judge(&list.items[2], "block", &err), &err);
+    CHECK(list.items[2].raw);
+    CHECK_EQ_INT(list.items[2].skip_kind, DISK_SKIP_WARNING);
     CHECK_EQ_INT(list.items[1].skip_kind, DISK_SKIP_ERROR);
     CHECK_OK(disk_judge(&list.items[0], "network", &err), &err);
     CHECK_EQ_INT(list.items[0].skip_kind, DISK_SKIP_ERROR);
@@ -161,6 +189,7 @@ static void test_owner(void)
 int main(void)
 {
     RUN(test_kinds);
+    RUN(test_reasons);
     RUN(test_volume);
     RUN(test_refused);
     RUN(test_no_disks);

@@ -133,10 +133,24 @@ static void test_write_refused(void)
     }
 }
 
+static void test_parse_as(void)
+{
+    _cleanup_(xml_freep) struct xml *x = NULL;
+    _cleanup_error_ struct error err = ERROR_INIT;
+
+    CHECK_FAILS(xml_parse_as("<b><a/></b>", "It", "a", &x, &err), &err,
+                "It starts with 'b'");
+    CHECK_FAILS(xml_parse_as("<a", "It", "a", &x, &err), &err, "is no XML");
+    CHECK(x == NULL);
+    CHECK_OK(xml_parse_as("<a/>", "It", "a", &x, &err), &err);
+    CHECK(x != NULL);
+}
+
 int main(void)
 {
     RUN(test_read);
     RUN(test_refused);
+    RUN(test_parse_as);
     RUN(test_limits);
     RUN(test_write);
     RUN(test_write_refused);

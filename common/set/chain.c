@@ -376,6 +376,24 @@ static int sort_data(struct chain *chain, const struct sorted *s,
     return 0;
 }
 
+/* A working directory must not hold what archives hold. */
+static int check_archived(const struct sorted *s, struct error *err)
+{
+    const char *name = NULL;
+
+    if (s->data.count > 0)
+        name = s->data.names[0];
+    else if (s->indexes.count > 0)
+        name = s->indexes.names[0];
+    if (!name)
+        return 0;
+    return error_set(err, ERR_INPUT,
+                     "'%s' is here, so this is a backup directory: use it "
+                     "with -o DIR, or write to stdout from a directory of its "
+                     "own",
+                     name);
+}
+
 static int load(struct chain *chain, struct error *err)
 {
     _cleanup_file_names_ struct file_names names = FILE_NAMES_INIT;
@@ -387,7 +405,10 @@ static int load(struct chain *chain, struct error *err)
     for (size_t i = 0; i < names.count; i++)
         if (sort_name(chain, &s, names.names[i], err) < 0)
             return -1;
+    if (chain->archived && check_archived(&s, err) < 0)
+        return -1;
     chain->ours = s.manifests.count > 0;
+    chain->bare = s.data.count == 0 && s.indexes.count == 0;
     if (chain->ours && chain_load_manifests(chain, &s.manifests, err) < 0)
         return -1;
     if (sort_data(chain, &s, &upstream, err) < 0)
@@ -395,7 +416,7 @@ static int load(struct chain *chain, struct error *err)
     return chain_load_upstream(chain, &upstream, err);
 }
 
-int chain_open(int dirfd, struct chain **ret, struct error *err)
+int chain_open_empty(int dirfd, struct chain **ret, struct error *err)
 {
     _cleanup_(chain_freep) struct chain *chain = calloc(1, sizeof(*chain));
 
@@ -405,10 +426,32 @@ int chain_open(int dirfd, struct chain **ret, struct error *err)
     chain->dirfd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (chain->dirfd < 0)
         return error_errno(err, errno, "cannot open the backup directory");
+    *ret = take(chain);
+    return 0;
+}
+
+static int open_chain(int dirfd, bool archived, struct chain **ret,
+                      struct error *err)
+{
+    _cleanup_(chain_freep) struct chain *chain = NULL;
+
+    if (chain_open_empty(dirfd, &chain, err) < 0)
+        return -1;
+    chain->archived = archived;
     if (load(chain, err) < 0)
         return -1;
     *ret = take(chain);
     return 0;
+}
+
+int chain_open(int dirfd, struct chain **ret, struct error *err)
+{
+    return open_chain(dirfd, false, ret, err);
+}
+
+int chain_open_archived(int dirfd, struct chain **ret, struct error *err)
+{
+    return open_chain(dirfd, true, ret, err);
 }
 
 int chain_check(const struct chain *chain, struct error *err)

@@ -25,6 +25,7 @@
 #include "base/macro.h"
 #include "set/index.h"
 #include "set/manifest.h"
+#include "set/marks.h"
 #include "set/name.h"
 #include "stream/meta.h"
 
@@ -73,6 +74,8 @@ struct chain_note {
 
 struct chain {
     int dirfd;                  /* owned */
+    bool archived;              /* chain_open_archived */
+    bool bare;                  /* there is no data file and no index */
     struct chain_point *points; /* the oldest first; those that are not ours
                                    stand behind all that are */
     size_t point_count;
@@ -91,6 +94,21 @@ struct chain {
  * Freed with chain_free.
  */
 must_check int chain_open(int dirfd, struct chain **ret, struct error *err);
+
+/* The same for the working directory of backups whose data went elsewhere, into
+ * archives: manifests, configuration and the like are here, data files and
+ * indexes are not, and that is no damage.  Everything else is checked as by
+ * chain_open.  Files of disks cannot be opened (ERR_INPUT).  ERR_INPUT if there
+ * is a data file or an index of ours or of upstream's: then it is a backup
+ * directory, and a chain must not lie in both.  An upstream's working directory
+ * gives no points.
+ */
+must_check int chain_open_archived(int dirfd, struct chain **ret,
+                                   struct error *err);
+
+/* A chain of no points, to begin a new one where an older one lies. */
+must_check int chain_open_empty(int dirfd, struct chain **ret,
+                                struct error *err);
 void chain_free(struct chain *chain);
 void chain_freep(struct chain **chain);
 
@@ -115,6 +133,21 @@ ssize_t chain_parent(const struct chain *chain, const char *disk);
  */
 must_check int chain_continue(const struct chain *chain, struct manifest *m,
                               struct error *err);
+
+/* The checkpoints of the chain in use, the oldest first, as the first `count`
+ * points own them, and behind them `next`, a point that is not committed yet
+ * (NULL: none).  A full begins a new list.  `*ret` must be empty (CPT_INIT).
+ */
+must_check int chain_cpt(const struct chain *chain, size_t count,
+                         const struct manifest *next, struct cpt *ret,
+                         struct error *err);
+
+/* The text that `<domain>.cpt` will have once `next` is committed behind all
+ * points that are there.  Owned by the caller.
+ */
+must_check int cpt_text_with(const struct chain *chain,
+                             const struct manifest *next, char **ret,
+                             struct error *err);
 
 /* Open a data file of the set for reading: regular, not through a link, of the
  * size that it had when the chain was opened.

@@ -193,6 +193,21 @@ static int link_parent(const struct chain *chain, size_t number,
     return 0;
 }
 
+/* Are data file and index what the manifest says? */
+static int check_disk(const struct chain *chain, const struct manifest_disk *d,
+                      struct error *why)
+{
+    if (chain->archived)
+        return 0;
+    if (chain->bare)
+        return error_set(why, ERR_DAMAGED,
+                         "'%s' is not here; this directory holds only the "
+                         "working files of backups written to stdout: unzip "
+                         "all archives of the chain into one directory",
+                         d->file);
+    return manifest_check_disk(chain->dirfd, d, false, why);
+}
+
 static int add_file(struct chain *chain, size_t number,
                     const struct manifest_disk *d, struct error *err)
 {
@@ -211,7 +226,7 @@ static int add_file(struct chain *chain, size_t number,
     if (d->parent[0] && link_parent(chain, number, f, &why) < 0 &&
         chain_set_damage(&f->damage, &why, err) < 0)
         return -1;
-    if (manifest_check_disk(chain->dirfd, d, false, &why) < 0 &&
+    if (check_disk(chain, d, &why) < 0 &&
         chain_set_damage(&f->damage, &why, err) < 0)
         return -1;
     return 0;

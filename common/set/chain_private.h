@@ -32,6 +32,9 @@ must_check int chain_set_damage(char **damage, struct error *why,
 struct chain_file *chain_point_file(const struct chain_point *point,
                                     const char *disk);
 
+/* The name of the checkpoint that a point owns, or NULL. */
+const char *manifest_checkpoint(const struct manifest *m);
+
 /* Read all manifests named in `names` into points, in order. */
 must_check int chain_load_manifests(struct chain *chain,
                                     const struct file_names *names,

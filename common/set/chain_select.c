@@ -181,13 +181,27 @@ static int check_size(const struct chain_file *f, uint64_t size,
     return 0;
 }
 
+/* Can files of disks be here at all? */
+static int check_here(const struct chain *chain, const struct chain_file *f,
+                      struct error *err)
+{
+    if (chain->archived)
+        return error_set(err, ERR_INPUT,
+                         "cannot open '%s': it went into an archive on "
+                         "stdout; unzip all archives of the chain into one "
+                         "directory and use that",
+                         f->file);
+    return 0;
+}
+
 int chain_file_open(const struct chain *chain, const struct chain_file *file,
                     int *ret_fd, struct error *err)
 {
     _cleanup_close_ int fd = -1;
     uint64_t size = 0;
 
-    if (files_open(chain->dirfd, file->file, &fd, &size, err) < 0 ||
+    if (check_here(chain, file, err) < 0 ||
+        files_open(chain->dirfd, file->file, &fd, &size, err) < 0 ||
         check_size(file, size, err) < 0)
         return -1;
     *ret_fd = take_fd(fd);
@@ -201,8 +215,11 @@ int chain_file_meta(const struct chain *chain, const struct chain_file *file,
     const struct manifest_disk *d = file->entry;
     bool incremental = file->level == LEVEL_INC || file->level == LEVEL_DIFF;
     uint64_t size = 0;
-    int found = chain_read_meta(chain->dirfd, file->file, &meta, &size, err);
+    int found = 0;
 
+    if (check_here(chain, file, err) < 0)
+        return -1;
+    found = chain_read_meta(chain->dirfd, file->file, &meta, &size, err);
     if (found < 0 || check_size(file, size, err) < 0)
         return -1;
     if (found == 0)
@@ -229,6 +246,8 @@ int chain_file_index(const struct chain *chain, const struct chain_file *file,
     const struct manifest_disk *d = file->entry;
     int result = 0;
 
+    if (check_here(chain, file, err) < 0)
+        return -1;
     if (d)
         result = index_open(chain->dirfd, d->index, d->index_hash, &idx, err);
     else if (file->raw)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -138,6 +139,43 @@ static json_t *encode_files(const struct intent *in)
     return json_incref(files);
 }
 
+/* What an intent may say of itself, and where. */
+struct flag {
+    const char *key;
+    size_t offset;
+};
+
+static const struct flag flags[] = {
+    {"kept", offsetof(struct intent, kept)},
+    {"frozen", offsetof(struct intent, frozen)},
+    {"suspended", offsetof(struct intent, suspended)},
+    {"started", offsetof(struct intent, started)},
+};
+
+static int encode_flags(const struct intent *in, json_t *root)
+{
+    for (size_t i = 0; i < array_size(flags); i++) {
+        bool on = *(const bool *)((const char *)in + flags[i].offset);
+
+        if (on && json_object_set_new(root, flags[i].key, json_true()) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int decode_flags(json_t *root, struct intent *in, struct error *err)
+{
+    for (size_t i = 0; i < array_size(flags); i++) {
+        json_t *value = json_object_get(root, flags[i].key);
+
+        if (value && !json_is_boolean(value))
+            return error_set(err, ERR_DAMAGED, "'%s' is not true or false",
+                             flags[i].key);
+        *(bool *)((char *)in + flags[i].offset) = json_is_true(value);
+    }
+    return 0;
+}
+
 int intent_encode(const struct intent *in, char **ret_text, size_t *ret_len,
                   struct error *err)
 {
@@ -163,6 +201,8 @@ int intent_encode(const struct intent *in, char **ret_text, size_t *ret_len,
         return error_set(err, ERR_INPUT,
                          "cannot write an intent: no memory, or a text that "
                          "is no UTF-8");
+    if (encode_flags(in, root) < 0)
+        return error_memory(err);
     json = json_dumps(root, JSON_INDENT(4));
     if (!json)
         return error_memory(err);
@@ -224,7 +264,8 @@ static int decode_root(json_t *root, struct intent *in, struct error *err)
     if (!level_parse(level, &in->level))
         return error_set(err, ERR_DAMAGED, "unknown level '%s'", level);
     in->pid = pid;
-    if (copy_uuid(in->point, point, err) < 0 ||
+    if (decode_flags(root, in, err) < 0 ||
+        copy_uuid(in->point, point, err) < 0 ||
         copy_uuid(in->chain, chain, err) < 0 ||
         copy_uuid(in->domain_uuid, uuid, err) < 0 ||
         manifest_set(&in->domain_name, domain, err) < 0 ||
@@ -304,7 +345,8 @@ static int check_free(int dirfd, const char *name, struct error *err)
     if (found > 0)
         return error_set(err, ERR_EXISTS,
                          "'%s' or its partial file is there already and is "
-                         "not of this run",
+                         "not of this run; move it away, or choose another "
+                         "directory",
                          name);
     return found;
 }

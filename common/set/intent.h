@@ -12,11 +12,13 @@
  * `domain` {`name`, `uuid`}, `uri`, `level`, `name` (of the point),
  * `checkpoint` (or empty), `files` (array of final names: leaf names, or
  * `checkpoints/` and a leaf), `runtimeDir` (or empty), `socket` (or empty),
- * `pid`, `time` (UTC), `checksum`.
+ * `place`, `pid`, `time` (UTC), `kept`, `frozen`, `suspended` and `started`
+ * (booleans; absent if not so), `checksum`.
  */
 #ifndef SET_INTENT_H
 #define SET_INTENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,7 +44,11 @@ struct intent {
     char *place;       /* which machine and directory, see intent_place */
     int64_t pid;       /* of the writer; informative: the lock decides */
     char *time;
-    char **files; /* final names of all files to be made */
+    bool kept;      /* the run ended on purpose, and its job goes on */
+    bool frozen;    /* the run was about to freeze the guest's file systems */
+    bool suspended; /* ... to stop its vCPUs */
+    bool started;   /* the domain was off and was started for the run */
+    char **files;   /* final names of all files to be made */
     size_t file_count;
 };
 

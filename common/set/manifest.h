@@ -51,7 +51,8 @@
  * | `file`        | string  | data file, a leaf name                          |
  * | `index`       | string  | its index (index.h), a leaf name                |
  * | `level`       | string  | of this disk in this point; `full` in an inc    |
- * |               |         | where the increment was not possible            |
+ * |               |         | where the increment was not possible, `copy` of |
+ * |               |         | a raw disk in a full                            |
  * | `parent`      | UUID    | of the point that this disk's data builds upon; |
  * |               |         | empty for `full` and `copy`                     |
  * | `checkpoint`  | string  | the checkpoint that this point owns for this    |

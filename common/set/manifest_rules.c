@@ -66,6 +66,12 @@ static int check_disk_names(const struct manifest_disk *d, enum error_kind kind,
     return 0;
 }
 
+/* Of a raw disk no changes are known: it is a copy in a full too. */
+static bool is_raw_copy(const struct manifest_disk *d)
+{
+    return d->raw && d->level == LEVEL_COPY && !d->checkpoint[0];
+}
+
 static int check_disk(const struct manifest *m, const struct manifest_disk *d,
                       enum error_kind kind, struct error *err)
 {
@@ -73,7 +79,8 @@ static int check_disk(const struct manifest *m, const struct manifest_disk *d,
 
     if (check_disk_names(d, kind, err) < 0)
         return -1;
-    if (!level_fits(m->level_done, d->level))
+    if (!level_fits(m->level_done, d->level) &&
+        !(m->level_done == LEVEL_FULL && is_raw_copy(d)))
         return error_set(err, kind, "level %s in a point of level %s",
                          level_text(d->level), level_text(m->level_done));
     if (base ? d->parent[0] != '\0' : !name_is_uuid(d->parent))

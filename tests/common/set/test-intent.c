@@ -35,6 +35,30 @@ static void make(struct intent *in)
         CHECK_EQ_INT(intent_add_file(in, files[i], NULL), 0);
 }
 
+/* Only what is so is written, and what is not written is not so. */
+static void test_flags(void)
+{
+    for (int i = 0; i < 4; i++) {
+        _cleanup_error_ struct error err = ERROR_INIT;
+        _cleanup_intent_ struct intent in = INTENT_INIT;
+        _cleanup_intent_ struct intent back = INTENT_INIT;
+        _cleanup_free_ char *text = NULL;
+        size_t len = 0;
+
+        make(&in);
+        in.kept = (i & 1) != 0;
+        in.frozen = (i & 2) != 0;
+        CHECK_OK(intent_encode(&in, &text, &len, &err), &err);
+        REQUIRE(text);
+        CHECK_EQ_INT(strstr(text, "\"kept\": true") != NULL, in.kept);
+        CHECK_EQ_INT(strstr(text, "kept") != NULL, in.kept);
+        CHECK_EQ_INT(strstr(text, "frozen") != NULL, in.frozen);
+        CHECK_OK(intent_decode(text, len, &back, &err), &err);
+        CHECK_EQ_INT(back.kept, in.kept);
+        CHECK_EQ_INT(back.frozen, in.frozen);
+    }
+}
+
 static void test_roundtrip(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
@@ -338,6 +362,7 @@ static void test_links(void)
 
 int main(void)
 {
+    RUN(test_flags);
     RUN(test_roundtrip);
     RUN(test_every_byte);
     RUN(test_paths);

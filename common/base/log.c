@@ -32,6 +32,9 @@ static int file_fd = -1;
 static bool file_failed; /* said so once */
 static bool to_syslog;
 static struct log_screen *current_screen;
+static bool keeping;
+static char *kept[LOG_KEEP_MAX];
+static unsigned kept_count;
 
 static _Atomic int limit = LOG_LEVEL_INFO;
 static _Atomic unsigned warnings;
@@ -116,6 +119,27 @@ void log_close(void)
 void log_thread(const char *name)
 {
     snprintf(thread_tag, sizeof(thread_tag), "%s", name);
+}
+
+void log_keep_warnings(void)
+{
+    LOCK_SCOPE(&mutex);
+    keeping = true;
+}
+
+static void keep(const char *text)
+{
+    LOCK_SCOPE(&mutex);
+    if (!keeping || kept_count == LOG_KEEP_MAX)
+        return;
+    kept[kept_count] = strdup(text);
+    kept_count += kept[kept_count] != NULL;
+}
+
+char *log_kept_warning(unsigned i)
+{
+    LOCK_SCOPE(&mutex);
+    return i < kept_count ? strdup(kept[i]) : NULL;
 }
 
 unsigned log_count_warnings(void)
@@ -275,6 +299,8 @@ void log_write(enum log_level level, const char *file, const char *function,
     va_end(ap);
     if (raw)
         text = text_escape(raw);
+    if (text && level == LOG_LEVEL_WARNING)
+        keep(text);
     /* Without memory at least what kind of record it was. */
     if (line_build(&line, file, function, text ? text : fmt) == 0)
         write_line(&line);

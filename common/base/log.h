@@ -70,6 +70,15 @@ void log_thread(const char *name);
 unsigned log_count_warnings(void);
 unsigned log_count_errors(void);
 
+/* Remember the texts of warnings from now on, the first LOG_KEEP_MAX of them.
+ */
+#define LOG_KEEP_MAX 100
+void log_keep_warnings(void);
+
+/* The text of kept warning `i`, a copy; NULL: there is no such, or no memory.
+ */
+must_check char *log_kept_warning(unsigned i);
+
 /* Something that is drawn at the bottom of the terminal (base/progress).  It
  * is cleared before a line is written to stderr and drawn again after it; both
  * are called with the log locked, and must not log.

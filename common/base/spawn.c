@@ -86,6 +86,7 @@ static struct child *start(const struct spawn_request *req, bool capture,
 struct pump {
     const char *input;
     size_t input_len;
+    size_t output_max;
     VEC(char) out;
 };
 
@@ -134,10 +135,10 @@ static int pump_out(struct child *c, struct pump *p, struct error *err)
             return 0;
         }
         p->out.count += (size_t)n;
-        if (p->out.count > SPAWN_OUTPUT_MAX)
+        if (p->out.count > p->output_max)
             return error_set(err, ERR_CHILD,
                              "'%s' wrote more than %llu MiB of output", c->name,
-                             SPAWN_OUTPUT_MAX / MIB);
+                             p->output_max / MIB);
     }
 }
 
@@ -185,7 +186,11 @@ int spawn_run(const struct spawn_request *req, int timeout_ms, char **ret_out,
               char **ret_err, struct error *err)
 {
     _cleanup_(child_freep) struct child *c = NULL;
-    _cleanup_(pump_done) struct pump p = {req->input, req->input_len, {0}};
+    _cleanup_(pump_done) struct pump p = {
+        .input = req->input,
+        .input_len = req->input_len,
+        .output_max = req->output_max ? req->output_max : SPAWN_OUTPUT_MAX,
+    };
     _cleanup_free_ char *tail = NULL;
 
     c = start(req, ret_out != NULL, err);

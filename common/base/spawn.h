@@ -20,7 +20,9 @@
 #include "base/error.h"
 #include "base/macro.h"
 
-/* More output than this from a captured child is an error. */
+/* More output than this from a captured child is an error, unless the request
+ * says otherwise.
+ */
 #define SPAWN_OUTPUT_MAX (16 * MIB)
 
 struct spawn_request {
@@ -29,6 +31,7 @@ struct spawn_request {
     size_t input_len;           /* bytes */
     int pass_fd;                /* > 0: becomes its descriptor 3, announced by
                                  * LISTEN_FDS=1 and LISTEN_PID; stays ours too */
+    size_t output_max;          /* bytes to capture; 0: SPAWN_OUTPUT_MAX */
     const char *const *env_add; /* NULL, or "NAME=value" strings, then NULL */
     bool die_with_us; /* the kernel kills it when the *thread* that started it
                        * ends, so start it from one that lives long */

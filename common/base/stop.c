@@ -66,8 +66,10 @@ int stop_init(struct error *err)
             return error_errno(err, errno, "creating an eventfd");
         atomic_store(&event_fd, fd);
     }
-    if (sigaction(SIGPIPE, &ignore, NULL) < 0)
-        return error_errno(err, errno, "ignoring SIGPIPE");
+    /* Writes that fail say so by themselves. */
+    if (sigaction(SIGPIPE, &ignore, NULL) < 0 ||
+        sigaction(SIGXFSZ, &ignore, NULL) < 0)
+        return error_errno(err, errno, "ignoring SIGPIPE and SIGXFSZ");
     sigemptyset(&set);
     for (size_t i = 0; i < array_size(signals); i++) {
         if (handle(signals[i], err) < 0)

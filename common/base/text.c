@@ -66,6 +66,31 @@ int text_u64(const char *text, uint64_t *ret)
     return 0;
 }
 
+int text_bytes(const char *text, uint64_t *ret)
+{
+    static const char units[] = "KMGT";
+    size_t length = strlen(text);
+    char digits[24];
+    const char *unit = NULL;
+    uint64_t value;
+    unsigned shift = 0;
+
+    if (length > 0)
+        unit = strchr(units, text[length - 1] & ~0x20);
+    if (unit && *unit) {
+        shift = 10 * ((unsigned)(unit - units) + 1);
+        length--;
+    }
+    if (length >= sizeof(digits))
+        return -1;
+    memcpy(digits, text, length);
+    digits[length] = '\0';
+    if (text_u64(digits, &value) < 0 || value > UINT64_MAX >> shift)
+        return -1;
+    *ret = value << shift;
+    return 0;
+}
+
 int text_i64(const char *text, int64_t min, int64_t max, int64_t *ret)
 {
     bool negative = text[0] == '-';

@@ -34,6 +34,11 @@ must_check int text_u64(const char *text, uint64_t *ret);
 must_check int text_i64(const char *text, int64_t min, int64_t max,
                         int64_t *ret);
 
+/* Read a number of bytes: as text_u64, with K, M, G or T (powers of 1024,
+ * either case) behind it or not.
+ */
+must_check int text_bytes(const char *text, uint64_t *ret);
+
 /* Write `length` bytes as 2 * length lower case hex digits and a NUL. */
 void text_hex(const void *bytes, size_t length, char *out);
 

@@ -16,14 +16,12 @@
 
 void startup_descriptors(void)
 {
-    int fd;
+    /* What is written to a stdout that was closed must fail, not vanish. */
+    static const int modes[] = {O_RDONLY, O_RDONLY, O_WRONLY};
 
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd < 0) /* nowhere to complain either */
-        _exit(EXIT_FAILED);
-    close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
+            _exit(EXIT_FAILED); /* nowhere to complain either */
 }
 
 int startup_begin(const char *program, const struct cli_common *common,

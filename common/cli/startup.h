@@ -17,7 +17,8 @@
 #include "cli/groups.h"
 
 /* If we were started without stdin, stdout or stderr, put /dev/null there, so
- * that no file of ours becomes one of them.  The first line of main.
+ * that no file of ours becomes one of them; writing to such a stdout fails.
+ * The first line of main.
  */
 void startup_descriptors(void);
 

@@ -28,7 +28,7 @@
 #define GUARDIAN_FACTS_MAX 64        /* facts at a time */
 
 /* How long undoing may take before the guardian gives up, in seconds. */
-#define GUARDIAN_UNDO_SECONDS 180
+#define GUARDIAN_UNDO_SECONDS 300
 
 /* Our side. */
 

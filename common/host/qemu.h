@@ -53,6 +53,13 @@ must_check int qemu_img_info(const char *path, char **ret_json,
 must_check int qemu_info_parse(const char *json, struct qemu_image *ret,
                                struct error *err);
 
+/* Does the JSON of qemu_img_info tell of a persistent bitmap of this name, and
+ * can it be relied on: was it kept up, and stored when the image was closed?
+ * Outcome 1 = yes; 0 = no, and `*ret_why` is a static sentence.  ERR_DAMAGED.
+ */
+must_check int qemu_info_bitmap(const char *json, const char *name,
+                                const char **ret_why, struct error *err);
+
 /* An image to be made.  All zero but format and virtual_size: QEMU's defaults.
  */
 struct qemu_create {

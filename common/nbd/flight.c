@@ -211,8 +211,12 @@ static int settle_all(struct flight *f, struct error *err)
     return 0;
 }
 
-static int poll_steps(struct flight *f, int extra_fd, struct error *err)
+static int poll_steps(struct flight *f, int extra_fd, int wait_ms,
+                      struct error *err)
 {
+    int64_t end = handle_now_ms() + wait_ms;
+    int left = wait_ms;
+
     f->finished = false;
     for (;;) {
         int outcome = 0;
@@ -221,26 +225,34 @@ static int poll_steps(struct flight *f, int extra_fd, struct error *err)
             return -1;
         if (f->finished || f->ready.first)
             return 0;
-        if (f->busy == 0 && extra_fd < 0)
+        if ((f->busy == 0 && extra_fd < 0) || left == 0)
             return 0;
-        outcome = flight_wait(f, extra_fd, err);
+        outcome = flight_wait(f, extra_fd, left, err);
         if (outcome < 0)
             return -1;
         if (outcome == 1)
             return settle_all(f, err) < 0 ? -1 : 1;
+        if (wait_ms >= 0)
+            left = (int)MAX_OF(end - handle_now_ms(), 0);
     }
 }
 
-int flight_poll(struct flight *f, int extra_fd, struct error *err)
+int flight_poll_for(struct flight *f, int extra_fd, int wait_ms,
+                    struct error *err)
 {
     int outcome = 0;
 
     if (flight_check(f, err) < 0)
         return -1;
-    outcome = poll_steps(f, extra_fd, err);
+    outcome = poll_steps(f, extra_fd, wait_ms, err);
     if (outcome < 0)
         f->failed = true;
     return outcome;
+}
+
+int flight_poll(struct flight *f, int extra_fd, struct error *err)
+{
+    return flight_poll_for(f, extra_fd, -1, err);
 }
 
 static int drain_steps(struct flight *f, struct error *err)
@@ -254,7 +266,7 @@ static int drain_steps(struct flight *f, struct error *err)
             owed += f->conns[i]->owed;
         if (owed == 0)
             return 0;
-        if (flight_wait(f, -1, err) < 0)
+        if (flight_wait(f, -1, -1, err) < 0)
             return -1;
     }
 }

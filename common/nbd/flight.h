@@ -105,13 +105,17 @@ must_check int flight_start(struct flight_op *op, struct error *err);
 /* The completion callback of every request; `opaque` is the operation. */
 int flight_landing(void *opaque, int *error);
 
-/* Poll once and let libnbd act: answers are then in `landed`.  0, or 1:
- * `extra_fd` is readable.  ERR_TIMEOUT, ERR_STOPPED, ERR_NBD.
+/* Poll once, for at most `wait_ms` (-1: no limit), and let libnbd act: answers
+ * are then in `landed`.  0, or 1: `extra_fd` is readable.  ERR_TIMEOUT,
+ * ERR_STOPPED, ERR_NBD.
  */
-must_check int flight_wait(struct flight *f, int extra_fd, struct error *err);
+must_check int flight_wait(struct flight *f, int extra_fd, int wait_ms,
+                           struct error *err);
 
-/* As pull_poll. */
+/* As pull_poll and pull_poll_for. */
 must_check int flight_poll(struct flight *f, int extra_fd, struct error *err);
+must_check int flight_poll_for(struct flight *f, int extra_fd, int wait_ms,
+                               struct error *err);
 
 /* Poll until no request is in flight.  What is ready stays so. */
 must_check int flight_drain(struct flight *f, struct error *err);

@@ -169,6 +169,11 @@ int pull_poll(struct pull *p, int extra_fd, struct error *err)
     return flight_poll(&p->flight, extra_fd, err);
 }
 
+int pull_poll_for(struct pull *p, int extra_fd, int wait_ms, struct error *err)
+{
+    return flight_poll_for(&p->flight, extra_fd, wait_ms, err);
+}
+
 void *pull_done(struct pull *p)
 {
     struct flight_op *op = flight_done(&p->flight);

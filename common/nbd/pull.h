@@ -62,6 +62,12 @@ must_check int pull_read(struct pull *p, uint64_t offset, size_t length,
  */
 must_check int pull_poll(struct pull *p, int extra_fd, struct error *err);
 
+/* The same, for at most `wait_ms` (-1: no limit): when they are over, 0 also
+ * without a read that is done, and without one in flight.
+ */
+must_check int pull_poll_for(struct pull *p, int extra_fd, int wait_ms,
+                             struct error *err);
+
 /* The tag of a read that is done, in the order of completion; NULL: none. */
 void *pull_done(struct pull *p);
 

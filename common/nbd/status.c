@@ -36,9 +36,6 @@
 #define STATE_HOLE 1
 #define STATE_ZERO 2
 
-/* What the flags of an extent mean; -1: leave it out. */
-typedef int (*status_meaning)(uint32_t flags);
-
 /* What the server answered to one operation, in the order of the disk. */
 struct answer {
     struct extent_list extents;
@@ -60,7 +57,7 @@ struct status {
     struct error callback_err;
 };
 
-static int allocation_meaning(uint32_t flags)
+int status_allocation_meaning(uint32_t flags)
 {
     if (flags == (STATE_HOLE | STATE_ZERO))
         return EXTENT_ZERO;
@@ -69,7 +66,7 @@ static int allocation_meaning(uint32_t flags)
     return EXTENT_DATA;
 }
 
-static int dirty_meaning(uint32_t flags)
+int status_dirty_meaning(uint32_t flags)
 {
     return flags ? EXTENT_DATA : -1;
 }
@@ -277,7 +274,7 @@ int status_allocation(struct nbd_conn *conn, int io_timeout_ms,
     struct status s = {
         .conn = conn,
         .context = STATUS_ALLOCATION,
-        .meaning = allocation_meaning,
+        .meaning = status_allocation_meaning,
         .ranges = &ranges,
     };
 
@@ -295,7 +292,7 @@ int status_dirty(struct nbd_conn *conn, const char *context, int io_timeout_ms,
     struct status s = {
         .conn = conn,
         .context = context,
-        .meaning = dirty_meaning,
+        .meaning = status_dirty_meaning,
         .ranges = &ranges,
     };
 
@@ -329,7 +326,7 @@ int status_allocation_within(struct nbd_conn *conn,
     struct status s = {
         .conn = conn,
         .context = STATUS_ALLOCATION,
-        .meaning = allocation_meaning,
+        .meaning = status_allocation_meaning,
         .ranges = &ranges,
     };
 

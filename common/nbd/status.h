@@ -24,19 +24,30 @@
 /* The context that tells data from zeroes. */
 #define STATUS_ALLOCATION "base:allocation"
 
-/* The whole export, which `*ret` tiles: EXTENT_ZERO where the server says hole
- * and zero, EXTENT_ZERO_ALLOCATED where it says zero, EXTENT_DATA for
- * everything else: a hole alone does not promise zeroes, and what we do not
- * understand is read.  The connection must have been opened with
- * STATUS_ALLOCATION; ERR_NBD if the server does not offer it.
+/* What the flags of an extent mean: its kind, or -1: it is left out. */
+typedef int (*status_meaning)(uint32_t flags);
+
+/* Of STATUS_ALLOCATION: EXTENT_ZERO for hole and zero, EXTENT_ZERO_ALLOCATED
+ * for zero, EXTENT_DATA for everything else: a hole alone does not promise
+ * zeroes, and what we do not understand is read.
+ */
+int status_allocation_meaning(uint32_t flags);
+
+/* Of a dirty bitmap: EXTENT_DATA for every flag, also those we do not
+ * understand.
+ */
+int status_dirty_meaning(uint32_t flags);
+
+/* The whole export, which `*ret` tiles, as status_allocation_meaning says.  The
+ * connection must have been opened with STATUS_ALLOCATION; ERR_NBD if the
+ * server does not offer it.
  */
 must_check int status_allocation(struct nbd_conn *conn, int io_timeout_ms,
                                  struct extent_list *ret, struct error *err);
 
 /* The parts of the export that the bitmap behind `context` (such as
- * "qemu:dirty-bitmap:NAME") marks as changed, as EXTENT_DATA.  Flags that we
- * do not understand count as changed.  ERR_NBD if the server does not offer
- * the context.
+ * "qemu:dirty-bitmap:NAME") marks as changed, as EXTENT_DATA.  ERR_NBD if the
+ * server does not offer the context.
  */
 must_check int status_dirty(struct nbd_conn *conn, const char *context,
                             int io_timeout_ms, struct extent_list *ret,

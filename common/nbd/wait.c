@@ -101,7 +101,15 @@ static int notify_all(struct flight *f, const struct pollfd *fds,
     return 0;
 }
 
-int flight_wait(struct flight *f, int extra_fd, struct error *err)
+/* The shorter of two times to poll, of which -1 is none. */
+static int shorter(int a, int b)
+{
+    if (a < 0 || b < 0)
+        return MAX_OF(a, b);
+    return MIN_OF(a, b);
+}
+
+int flight_wait(struct flight *f, int extra_fd, int wait_ms, struct error *err)
 {
     struct pollfd fds[FLIGHT_CONNS_MAX + 2] = {0};
     size_t n = f->conn_count;
@@ -114,7 +122,7 @@ int flight_wait(struct flight *f, int extra_fd, struct error *err)
     }
     fds[n] = (struct pollfd){.fd = extra_fd, .events = POLLIN};
     fds[n + 1] = (struct pollfd){.fd = stop_fd(), .events = POLLIN};
-    if (poll(fds, n + 2, patience_all(f)) < 0) {
+    if (poll(fds, n + 2, shorter(patience_all(f), wait_ms)) < 0) {
         if (errno != EINTR)
             return error_errno(err, errno, "poll");
         return stop_check(err);

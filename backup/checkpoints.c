@@ -26,6 +26,8 @@ int checkpoints_open(struct run *run, struct error *err)
         run->checkpointfd = dir_open(path, err);
         return run->checkpointfd < 0 ? -1 : 0;
     }
+    if (run->options->to_stdout && run->level == LEVEL_COPY)
+        return 0;
     /* Made for a copy too: tools look for it. */
     if (mkdirat(run->dirfd, DIRECTORY, 0700) < 0 && errno != EEXIST)
         return error_errno(err, errno, "make '%s/%s'", run->directory,

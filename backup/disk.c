@@ -10,13 +10,11 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "engine.h"
-#include "nbd/status.h"
 #include "stream/writer.h"
+#include "survey.h"
 
 /* Reads of PLAN_READ_SIZE in flight; more do not make QEMU faster. */
 #define READS_IN_FLIGHT 16
-
-#define CONNECT_TIMEOUT_MS 30000
 
 struct text_buffer {
     char *bytes;
@@ -56,9 +54,7 @@ static unsigned share(unsigned memory, size_t each, unsigned least)
 
 struct copying {
     const struct disk_task *task;
-    struct nbd_conn *conn;
-    bool incremental;
-    struct extent_list extents;
+    struct survey survey;
     struct plan_totals totals;
     struct progress_disk *progress;
     struct outfile *out;
@@ -66,14 +62,17 @@ struct copying {
     int wake_fd;
 };
 
-static struct plan_policy choose_policy(const struct copying *c)
+static struct plan_policy choose_policy(const struct disk_task *task,
+                                        bool incremental)
 {
-    const struct disk_task *task = c->task;
     struct plan_policy policy = {
         .max_frame = task->level > 0 ? PLAN_CHUNK_SIZE : 0,
     };
 
-    if (c->incremental) {
+    if (task->raw) {
+        policy.zero_as_data = true;
+        policy.allocated_zero_as_data = true;
+    } else if (incremental) {
         /* Not every reader applies zero frames over older data: zeroes are
          * data, held as a hole of the file. */
         policy.zero_as_data = !task->zero_frames;
@@ -96,19 +95,20 @@ static void fill_meta(const struct copying *c, char *date, struct meta *ret)
 
     meta_date_now(date);
     *ret = (struct meta){
-        .virtual_size = nbd_conn_size(c->conn),
+        .virtual_size = nbd_conn_size(c->survey.conn),
         .data_size = c->totals.data_size,
         .date = date,
         .disk_name = (char *)task->name,
         .disk_format = (char *)task->format,
         .checkpoint_name = (char *)task->checkpoint,
-        .parent_checkpoint = (char *)(c->incremental ? task->parent : ""),
-        .incremental = c->incremental,
+        .parent_checkpoint =
+            (char *)(c->survey.incremental ? task->parent : ""),
+        .incremental = c->survey.incremental,
         .compressed = task->level > 0,
         .level = task->level,
         /* Without this key upstream's readers stop with an error, instead of
          * passing over zero frames. */
-        .no_compressed_key = c->incremental && task->zero_frames,
+        .no_compressed_key = c->survey.incremental && task->zero_frames,
     };
 }
 
@@ -116,8 +116,7 @@ static void copying_done(struct copying *c)
 {
     outfile_free(c->out);
     index_writer_free(c->index);
-    nbd_conn_close(c->conn);
-    extent_list_free(&c->extents);
+    survey_done(&c->survey);
     closep(&c->wake_fd);
 }
 
@@ -129,8 +128,8 @@ static int open_output(struct copying *c, struct error *err)
     c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (c->wake_fd < 0)
         return error_errno(err, errno, "make an event descriptor");
-    if (index_writer_new(task->dirfd, task->index_file, nbd_conn_size(c->conn),
-                         &c->index, err) < 0)
+    if (index_writer_new(task->dirfd, task->index_file,
+                         nbd_conn_size(c->survey.conn), &c->index, err) < 0)
         return -1;
     return outfile_open(task->sink, task->data_file,
                         share(memory, OUT_SEGMENT_SIZE, 2), task->writers,
@@ -145,25 +144,27 @@ static int run_engine(struct copying *c, const struct meta *meta,
     struct text_buffer head = {NULL, 0};
     _cleanup_free_ char *head_bytes = NULL;
     struct engine e = {
+        .raw = task->raw,
         .meta = meta,
-        .extents = &c->extents,
+        .extents = &c->survey.extents,
         .policy = *policy,
         .out = c->out,
         .index = c->index,
         .codecs = task->codecs,
         .progress = c->progress,
+        .rate = task->rate,
         .level = task->level,
         /* A frame takes its plain bytes and about as many coded ones. */
         .frames = share(task->memory / 3 * 2, 2 * PLAN_CHUNK_SIZE, 2),
         .wake_fd = c->wake_fd,
     };
 
-    if (pull_new(&c->conn, 1, READS_IN_FLIGHT, task->io_timeout_ms, &e.pull,
-                 err) < 0)
+    if (pull_new(&c->survey.conn, 1, READS_IN_FLIGHT, task->io_timeout_ms,
+                 &e.pull, err) < 0)
         return -1;
     if (task->level > 0)
         return engine_packed(&e, ret_size, err);
-    if (make_head(meta, &head, err) < 0) {
+    if (!task->raw && make_head(meta, &head, err) < 0) {
         pull_free(e.pull);
         free(head.bytes);
         return -1;
@@ -190,104 +191,98 @@ static int finish_files(struct copying *c, struct disk_result *ret,
     return -1;
 }
 
+/* The one line about what is going to be read, and why that. */
+static void log_survey(const struct copying *c)
+{
+    char part[TEXT_SIZE_ROOM], size[TEXT_SIZE_ROOM];
+
+    text_size(nbd_conn_size(c->survey.conn), size);
+    if (c->survey.incremental)
+        log_info("changes since '%s': %s of %s", c->task->parent,
+                 text_size(c->survey.dirty_size, part), size);
+    else
+        log_info("everything is read: %s of %s in use",
+                 text_size(c->totals.read_size, part), size);
+    log_debug("%zu extents", c->survey.extents.count);
+}
+
+static void fill_result(const struct copying *c, struct disk_result *ret)
+{
+    ret->whole = c->task->bitmap && !c->survey.incremental;
+    ret->virtual_size = nbd_conn_size(c->survey.conn);
+    ret->dirty_size = c->survey.dirty_size;
+    ret->extent_count = c->survey.extents.count;
+    ret->read_size = c->totals.read_size;
+    ret->data_size = c->totals.data_size;
+    ret->zero_size = c->totals.hole_size + c->totals.zero_size;
+    if (c->task->raw) {
+        /* The engine has found zeroes that the server did not tell. */
+        ret->data_size = index_writer_data_size(c->index);
+        ret->zero_size = index_writer_zero_size(c->index);
+    }
+}
+
 /* Write the file and the index; both complete and durable in the end. */
 static int copy_disk(struct copying *c, struct disk_result *ret,
                      struct error *err)
 {
     const struct disk_task *task = c->task;
-    struct plan_policy policy = choose_policy(c);
+    struct plan_policy policy = choose_policy(task, c->survey.incremental);
     char date[META_DATE_SIZE];
     struct meta meta;
 
-    plan_totals(&c->extents, &policy, &c->totals);
+    plan_totals(&c->survey.extents, &policy, &c->totals);
+    log_survey(c);
     fill_meta(c, date, &meta);
     c->progress = progress_add(task->progress, task->name, c->totals.read_size);
     if (open_output(c, err) < 0 ||
         run_engine(c, &meta, &policy, &ret->file_size, err) < 0 ||
         finish_files(c, ret, err) < 0)
         return -1;
-    ret->whole = task->bitmap && !c->incremental;
-    ret->virtual_size = meta.virtual_size;
-    ret->data_size = c->totals.data_size;
-    ret->zero_size = c->totals.hole_size + c->totals.zero_size;
-    ret->read_size = c->totals.read_size;
+    fill_result(c, ret);
     progress_done(c->progress);
     return 0;
 }
 
-/* Can this disk's changes be told by its bitmap?  Outcomes 1 and 0. */
-static int open_bitmap(struct copying *c, struct nbd_conn **ret,
-                       struct error *err)
+/* An image can hold neither what is compressed nor a part of a disk. */
+static int check_task(const struct disk_task *task, struct error *err)
 {
-    const struct disk_task *task = c->task;
-    const char *const contexts[] = {task->bitmap, NULL};
-    _cleanup_(nbd_conn_closep) struct nbd_conn *conn = NULL;
-
-    if (!task->bitmap)
-        return 0;
-    if (nbd_conn_size(c->conn) < task->parent_size) {
-        log_warning("the disk has shrunk; all of it is saved");
-        return 0;
-    }
-    if (nbd_conn_open(&task->target, contexts, CONNECT_TIMEOUT_MS, &conn, err) <
-        0)
-        return -1;
-    if (!nbd_conn_has_context(conn, task->bitmap)) {
-        log_warning("QEMU does not offer the bitmap '%s'; all of the disk is "
-                    "saved",
-                    task->bitmap);
-        return 0;
-    }
-    *ret = take(conn);
-    return 1;
-}
-
-/* The changed parts; which of them are zero is asked for these only, so that
- * the cost follows the change and not the disk.
- */
-static int find_changes(struct copying *c, struct nbd_conn *conn,
-                        struct error *err)
-{
-    const struct disk_task *task = c->task;
-    _cleanup_extents_ struct extent_list dirty = EXTENT_LIST_INIT;
-
-    if (task->read_zeroes)
-        return status_dirty(conn, task->bitmap, task->io_timeout_ms,
-                            &c->extents, err);
-    if (status_dirty(conn, task->bitmap, task->io_timeout_ms, &dirty, err) < 0)
-        return -1;
-    return status_allocation_within(c->conn, &dirty, task->io_timeout_ms,
-                                    &c->extents, err);
-}
-
-static int find_extents(struct copying *c, struct error *err)
-{
-    _cleanup_(nbd_conn_closep) struct nbd_conn *bitmap = NULL;
-    int r = open_bitmap(c, &bitmap, err);
-
-    if (r < 0)
-        return -1;
-    c->incremental = r > 0;
-    if (c->incremental)
-        return find_changes(c, bitmap, err);
-    return status_allocation(c->conn, c->task->io_timeout_ms, &c->extents, err);
+    if (task->raw && (task->level > 0 || task->bitmap))
+        return error_set(err, ERR_INPUT,
+                         "a raw image holds a whole disk, uncompressed");
+    return 0;
 }
 
 int disk_back_up(const struct disk_task *task, struct disk_result *ret,
                  struct error *err)
 {
-    static const char *const contexts[] = {STATUS_ALLOCATION, NULL};
     _cleanup_(copying_done) struct copying c = {.task = task, .wake_fd = -1};
     struct disk_result result = {0};
 
-    if (nbd_conn_open(&task->target, contexts, CONNECT_TIMEOUT_MS, &c.conn,
-                      err) < 0 ||
-        find_extents(&c, err) < 0)
-        return -1;
-    log_debug("%zu extents in %llu bytes", c.extents.count,
-              (unsigned long long)nbd_conn_size(c.conn));
-    if (copy_disk(&c, &result, err) < 0)
+    if (check_task(task, err) < 0 || survey_make(task, &c.survey, err) < 0 ||
+        copy_disk(&c, &result, err) < 0)
         return -1;
     *ret = result;
+    return 0;
+}
+
+int disk_examine(const struct disk_task *task, struct disk_examined *ret,
+                 struct error *err)
+{
+    _cleanup_(survey_done) struct survey survey = {0};
+    struct plan_policy policy;
+    struct plan_totals totals;
+
+    if (check_task(task, err) < 0 || survey_make(task, &survey, err) < 0)
+        return -1;
+    policy = choose_policy(task, survey.incremental);
+    plan_totals(&survey.extents, &policy, &totals);
+    *ret = (struct disk_examined){
+        .incremental = survey.incremental,
+        .virtual_size = nbd_conn_size(survey.conn),
+        .extent_count = survey.extents.count,
+        .data_size = totals.read_size,
+        .zero_size = totals.hole_size + totals.zero_size,
+    };
     return 0;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* disk.h - one disk from an NBD export to a finished stream file
+/* disk.h - one disk from an NBD export to a finished data file
  *
  * Connects, asks what is allocated, reads asynchronously, and writes the
- * stream file and its index, both durable but still under temporary names:
- * whether they become part of a restore point is decided elsewhere.
+ * stream file (or the raw image) and its index, both durable but still under
+ * temporary names: whether they become part of a restore point is decided
+ * elsewhere.
  *
  * Knows neither libvirt nor manifests.
  */
@@ -15,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "base/rate.h"
 #include "base/workers.h"
 #include "nbd/conn.h"
 #include "set/index.h"
@@ -28,6 +30,10 @@ struct disk_task {
     int dirfd;             /* where the index goes */
     const char *data_file; /* final names; both are made under others */
     const char *index_file;
+    /* The data file is the disk, byte for byte, with holes where it reads as
+     * zero: no metadata, no frames.  Neither `bitmap` nor `level` then.  An
+     * export that does not tell what is allocated is read as a whole. */
+    bool raw;
     /* What the metadata says. */
     const char *checkpoint;
     const char *parent; /* "" for none */
@@ -37,6 +43,7 @@ struct disk_task {
      * everything is saved all the same. */
     const char *bitmap;
     uint64_t parent_size;
+    bool ask_nbdinfo; /* the program is asked for the extents (nbdinfo.h) */
     bool read_zeroes; /* changed areas are read even where they are zero */
     bool zero_frames; /* changed areas that are zero become zero frames */
     int level;        /* of lz4; 0: not compressed */
@@ -47,14 +54,18 @@ struct disk_task {
     struct workers *writers; /* shared by all disks */
     struct workers *codecs;  /* the same; only used when compressing */
     struct progress *progress;
+    struct rate *rate; /* of reading, shared by all disks; NULL: no limit */
     int io_timeout_ms; /* silence of the server that ends the run */
 };
 
 struct disk_result {
     bool whole; /* everything was saved although `bitmap` was given */
     uint64_t virtual_size; /* bytes of the disk */
-    uint64_t data_size;    /* bytes in data frames, holes included */
-    uint64_t zero_size;    /* bytes stored as zeroes without being read */
+    uint64_t dirty_size;   /* bytes the bitmap calls changed, or all */
+    size_t extent_count;   /* of what had to be saved */
+    uint64_t data_size;    /* bytes in data frames, holes included; of a raw
+                            * image: bytes but those in zero_size */
+    uint64_t zero_size;    /* bytes that the index calls zero */
     uint64_t read_size;    /* bytes that were read */
     uint64_t file_size;    /* bytes of the data file */
     uint32_t adler;        /* adler32 of the data file */
@@ -62,9 +73,24 @@ struct disk_result {
 };
 
 /* Back the disk up.  On success `<data_file>.partial` is complete and
- * durable.  On failure nothing of ours is left.
+ * durable.  On failure nothing of ours is left.  Logs one line about what is
+ * going to be read.  The server has to take two clients at a time.
  */
 must_check int disk_back_up(const struct disk_task *task,
                             struct disk_result *ret, struct error *err);
+
+struct disk_examined {
+    bool incremental;      /* the bitmap can be used */
+    uint64_t virtual_size; /* bytes of the disk */
+    size_t extent_count;   /* of what would be saved */
+    uint64_t data_size;    /* bytes that would be read */
+    uint64_t zero_size;    /* bytes that would be saved without being read */
+};
+
+/* What would disk_back_up do?  Copies nothing, writes nothing; sink, dirfd,
+ * the files' names, the threads and the progress are not used.
+ */
+must_check int disk_examine(const struct disk_task *task,
+                            struct disk_examined *ret, struct error *err);
 
 #endif

@@ -8,8 +8,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "boot.h"
 #include "checkpoints.h"
+#include "guest.h"
 #include "host/qemu.h"
+#include "virt/boot.h"
+#include "virt/snapshot.h"
 
 static int write_file(struct run *run, struct manifest *m, const char *name,
                       const char *text, struct error *err)
@@ -48,31 +52,92 @@ static int write_info(struct run *run, const struct run_disk *d,
     return write_file(run, m, d->info_file, json, err);
 }
 
+/* A disk without qcow2's options has nothing to be told. */
+static bool has_info(const struct run_disk *d)
+{
+    return strncmp(d->disk->format, "qcow", 4) == 0;
+}
+
+static char *autostart_name(const struct run *run)
+{
+    return text_dup_printf("autostart.%s", run->point);
+}
+
+static int write_autostart(struct run *run, struct manifest *m,
+                           struct error *err)
+{
+    _cleanup_free_ char *name = autostart_name(run);
+    int r = domain_has_autostart(run->domain, err);
+
+    if (r <= 0)
+        return r;
+    return name ? write_file(run, m, name, "True", err) : error_memory(err);
+}
+
 int extras_write(struct run *run, struct manifest *m, struct error *err)
 {
-    if (write_config(run, m, err) < 0 || checkpoints_save(run, m, err) < 0)
+    if (write_config(run, m, err) < 0 || checkpoints_save(run, m, err) < 0 ||
+        write_autostart(run, m, err) < 0 || boot_write(run, m, err) < 0 ||
+        guest_write(run, m, err) < 0)
         return -1;
     for (size_t i = 0; i < run->disk_count; i++)
-        if (write_info(run, &run->disks[i], m, err) < 0)
+        if (has_info(&run->disks[i]) &&
+            write_info(run, &run->disks[i], m, err) < 0)
             return -1;
     return 0;
 }
 
-int extras_name(const struct run *run, struct intent *in, struct error *err)
+int extras_name(struct run *run, struct intent *in, struct error *err)
 {
     _cleanup_free_ char *config =
         text_dup_printf("vmconfig.%s.xml", run->point);
+    _cleanup_free_ char *autostart = autostart_name(run);
     _cleanup_free_ char *checkpoint = NULL;
 
-    if (!config)
+    if (!config || !autostart)
         return error_memory(err);
     if (checkpoints_name(run, &checkpoint, err) < 0 ||
-        intent_add_file(in, config, err) < 0)
+        intent_add_file(in, config, err) < 0 ||
+        intent_add_file(in, autostart, err) < 0 ||
+        boot_name(run, in, err) < 0 || guest_name(run, in, err) < 0)
         return -1;
     if (checkpoint && intent_add_file(in, checkpoint, err) < 0)
         return -1;
     for (size_t i = 0; i < run->disk_count; i++)
-        if (intent_add_file(in, run->disks[i].info_file, err) < 0)
+        if (has_info(&run->disks[i]) &&
+            intent_add_file(in, run->disks[i].info_file, err) < 0)
             return -1;
     return 0;
+}
+
+static void report_snapshots(struct run *run)
+{
+    _cleanup_(domain_snapshots_free) struct domain_snapshot_list list = {NULL,
+                                                                         0, 0};
+    _cleanup_error_ struct error err = ERROR_INIT;
+
+    if (domain_snapshots(run->domain, &list, &err) < 0) {
+        log_debug("%s", error_text(&err));
+        return;
+    }
+    for (size_t i = 0; i < list.count; i++)
+        log_info("the %s snapshot '%s' is not part of the backup, which holds "
+                 "what the guest sees now",
+                 list.items[i].external ? "external" : "internal",
+                 list.items[i].name);
+}
+
+void extras_report(struct run *run)
+{
+    _cleanup_error_ struct error err = ERROR_INIT;
+    _cleanup_free_ char *xml = NULL;
+
+    report_snapshots(run);
+    if (domain_xml(run->domain, &xml, &err) < 0)
+        return;
+    if (domain_xml_has_tpm(xml, &err) > 0)
+        log_warning("the domain has an emulated TPM, whose state is not part "
+                    "of the backup; save its directory "
+                    "(/var/lib/libvirt/swtpm/%s) by hand",
+                    domain_uuid(run->domain));
 }

@@ -2,8 +2,9 @@
 /* extras.h - the small files of a point besides the data
  *
  * The domain's configuration, what qemu-img says about each image (a restore
- * makes its images alike), and the checkpoint's description.  All are named in
- * the intent before they are made.
+ * makes its images alike), the checkpoint's description, boot files (boot.h),
+ * and what the guest agent told (guest.h).  All are named in the intent before
+ * they are made.
  */
 #ifndef BACKUP_EXTRAS_H
 #define BACKUP_EXTRAS_H
@@ -17,7 +18,10 @@ must_check int extras_write(struct run *run, struct manifest *m,
                             struct error *err);
 
 /* Names of the files, for the intent. */
-must_check int extras_name(const struct run *run, struct intent *in,
+must_check int extras_name(struct run *run, struct intent *in,
                            struct error *err);
+
+/* Say what of the domain the point will not hold: snapshots, a TPM's state. */
+void extras_report(struct run *run);
 
 #endif

@@ -24,10 +24,16 @@ void layout_begin(struct layout *l, const char *meta, size_t length,
 {
     memset(l, 0, sizeof(*l));
     plan_begin(&l->plan, extents, policy);
-    l->meta = meta;
     l->rest = meta;
     l->rest_length = length;
     l->state = AT_FRAME;
+}
+
+void layout_begin_raw(struct layout *l, const struct extent_list *extents,
+                      const struct plan_policy *policy)
+{
+    layout_begin(l, NULL, 0, extents, policy);
+    l->raw = true;
 }
 
 static void text_header(struct layout *l, enum frame_kind kind, uint64_t start,
@@ -35,6 +41,8 @@ static void text_header(struct layout *l, enum frame_kind kind, uint64_t start,
 {
     struct frame header = {kind, start, length};
 
+    if (l->raw)
+        return;
     frame_encode(&header, l->text);
     l->rest = l->text;
     l->rest_length = FRAME_SIZE;
@@ -88,11 +96,13 @@ static bool give_payload(struct layout *l, uint64_t room,
     l->done += n;
     piece->frame_ends = l->done == l->frame.length;
     l->position += n;
-    if (piece->frame_ends) {
+    if (!piece->frame_ends)
+        return true;
+    l->state = AT_FRAME;
+    if (!l->raw) {
         memcpy(l->text, TERM, TERM_SIZE);
         l->rest = l->text;
         l->rest_length = TERM_SIZE;
-        l->state = AT_FRAME;
     }
     return true;
 }
@@ -100,11 +110,9 @@ static bool give_payload(struct layout *l, uint64_t room,
 /* Make sure that text or payload is at the position; false at the end. */
 static bool load(struct layout *l)
 {
-    if (l->rest_length > 0 || l->state == AT_PAYLOAD)
-        return true;
-    if (l->state == AT_FRAME)
+    if (l->rest_length == 0 && l->state == AT_FRAME)
         next_frame(l);
-    return l->rest_length > 0;
+    return l->rest_length > 0 || l->state == AT_PAYLOAD;
 }
 
 bool layout_next(struct layout *l, uint64_t limit, struct layout_piece *piece)

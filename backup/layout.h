@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* layout.h - which byte of an uncompressed stream file lies where
+/* layout.h - which byte of an uncompressed data file lies where
  *
  * The place of every byte of an uncompressed stream is known before the disk
  * is read: it follows from the metadata and from the plan.  This iterator
@@ -7,6 +7,8 @@
  * (headers, line ends), bytes of the disk, or zeroes nobody has to read.
  * Two walks over the same input give the same pieces, so that the one who
  * reads and the one who hashes need not talk to each other.
+ *
+ * A raw image is a file without any text.
  *
  * Pure: no I/O, no allocation, no knowledge of NBD or of files.
  */
@@ -43,7 +45,7 @@ struct layout_piece {
 
 struct layout {
     struct plan plan;
-    const char *meta; /* META header, JSON and line end; borrowed */
+    bool raw;
     uint64_t position;
     int state;
     struct plan_frame frame;
@@ -61,6 +63,12 @@ struct layout {
 void layout_begin(struct layout *l, const char *meta, size_t length,
                   const struct extent_list *extents,
                   const struct plan_policy *policy);
+
+/* The same for a raw image.  `extents` cover the disk without a gap and the
+ * policy makes no zero frames.
+ */
+void layout_begin_raw(struct layout *l, const struct extent_list *extents,
+                      const struct plan_policy *policy);
 
 /* The next piece, which does not reach beyond file offset `limit`.
  * False at the end of the file, or when the position is at `limit`.

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "set/marks.h"
 
@@ -73,12 +74,12 @@ static int check_new(const struct run *run, struct error *err)
             return error_set(err, ERR_EXISTS,
                              "'%s' already holds a backup (%s); a copy needs "
                              "a directory of its own",
-                             run->options->output, p->name);
+                             point_place(run), p->name);
         if (p->level != LEVEL_COPY)
             return error_set(err, ERR_EXISTS,
                              "'%s' already holds a full backup (%s); a new "
                              "full needs a directory of its own",
-                             run->options->output, p->name);
+                             point_place(run), p->name);
     }
     return 0;
 }
@@ -90,19 +91,57 @@ static int check_base(const struct run *run, const struct chain_point *base,
         return error_set(err, ERR_INPUT,
                          "'%s' holds no full backup that an %s could build "
                          "on; begin with -l full, or use -l auto",
-                         run->options->output, level_text(run->level));
+                         point_place(run), level_text(run->level));
     if (!base->ours)
         return error_set(err, ERR_DAMAGED,
                          "'%s' holds a backup by another program that cannot "
                          "be continued safely (point '%s'); begin a new one "
                          "with -l full in another directory",
-                         run->options->output, base->name);
+                         point_place(run), base->name);
     return 0;
 }
 
 static int same_text(const char *a, const char *b)
 {
     return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* A powered-off domain has nobody who could begin to keep track of changes. */
+static void fit_power(struct run *run)
+{
+    if (!run->powered_off)
+        return;
+    if (run->level == LEVEL_FULL) {
+        log_warning("domain '%s' is powered off: the full becomes a copy, "
+                    "without a checkpoint; no increment can build on it",
+                    domain_name(run->domain));
+        run->level = LEVEL_COPY;
+    } else if (run->level == LEVEL_INC) {
+        log_info("domain '%s' is powered off: the increment becomes a diff; "
+                 "the next increment of the running domain contains it again",
+                 domain_name(run->domain));
+        run->level = LEVEL_DIFF;
+    }
+}
+
+void level_fit_disks(struct run *run)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < run->disk_count; i++)
+        any |= !run->disks[i].raw_disk;
+    if (any || run->disk_count == 0 || run->level != LEVEL_FULL)
+        return;
+    log_info("only raw disks: the full becomes a copy, without a checkpoint");
+    run->level = LEVEL_COPY;
+}
+
+int level_check(const struct run *run, struct error *err)
+{
+    if (point_is_dry(run) ||
+        (run->level != LEVEL_FULL && run->level != LEVEL_COPY))
+        return 0;
+    return check_new(run, err);
 }
 
 int level_resolve(struct run *run, struct error *err)
@@ -113,21 +152,23 @@ int level_resolve(struct run *run, struct error *err)
     run->level = o->level;
     if (o->auto_level)
         run->level = base ? LEVEL_INC : LEVEL_FULL;
+    fit_power(run);
     if (run->level == LEVEL_FULL || run->level == LEVEL_COPY) {
         run->chain_name = o->chain ? strdup(o->chain) : NULL;
         if (o->chain && !run->chain_name)
             return error_memory(err);
-        return check_new(run, err);
+        return 0;
     }
     if (check_base(run, base, err) < 0 ||
         chain_of_point(base->name, &run->chain_name, err) < 0)
         return -1;
     if (o->chain && !same_text(o->chain, run->chain_name))
-        return error_set(
-            err, ERR_EXISTS, "'%s' belongs to %s%s%s, not to the chain '%s'",
-            o->output, run->chain_name ? "the chain '" : "the default chain",
-            run->chain_name ? run->chain_name : "", run->chain_name ? "'" : "",
-            o->chain);
+        return error_set(err, ERR_EXISTS,
+                         "'%s' belongs to %s%s%s, not to the chain '%s'",
+                         point_place(run),
+                         run->chain_name ? "the chain '" : "the default chain",
+                         run->chain_name ? run->chain_name : "",
+                         run->chain_name ? "'" : "", o->chain);
     return 0;
 }
 
@@ -175,7 +216,7 @@ static int next_name(const struct run *run, char **ret, struct error *err)
 
 static int name_diff(struct run *run, struct error *err)
 {
-    for (time_t when = run->started;; when++) {
+    for (time_t when = run->begun;; when++) {
         free(run->point);
         run->point = text_dup_printf("diff.%lld", (long long)when);
         if (!run->point)
@@ -217,7 +258,7 @@ int level_name(struct run *run, struct error *err)
     if (set(&run->point, run->next, err) < 0)
         return -1;
     /* Without a disk there is nothing to keep track of. */
-    if (run->disk_count > 0)
+    if (run->disk_count > 0 && !point_is_dry(run))
         return set(&run->checkpoint, run->next, err);
     return 0;
 }

@@ -16,11 +16,17 @@
 #include "base/error.h"
 #include "point.h"
 
-/* Resolve `auto`, find out which chain the directory belongs to, and refuse a
- * level that it has no base for, or no room.  Sets run->level and
- * run->chain_name.
+/* Resolve `auto`, take into account that a powered-off domain gets no
+ * checkpoint, find out which chain the directory belongs to, and refuse a level
+ * that it has no base for.  Sets run->level and run->chain_name.
  */
 must_check int level_resolve(struct run *run, struct error *err);
+
+/* The disks are chosen: with raw ones only, a full becomes a copy. */
+void level_fit_disks(struct run *run);
+
+/* Refuse a level that the directory has no room for. */
+must_check int level_check(const struct run *run, struct error *err);
 
 /* Choose the names of the point and of its checkpoint: those that neither the
  * directory nor libvirt knows yet.  Sets run->point, run->checkpoint and

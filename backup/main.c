@@ -39,6 +39,8 @@ int main(int argc, char **argv)
     backup_options_parse(argc, argv, &options);
     if (startup_begin("virtnbdbackup", &options.common, &err) < 0)
         return EXIT_FAILED;
+    log_keep_warnings();
+    log_syslog(options.syslog);
     status = guarded_run(&options, argc, argv, &err);
     if (status < 0) {
         log_error("%s", error_text(&err));

@@ -3,23 +3,37 @@
 #include "options.h"
 
 #include <argp.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "cli/exit.h"
 #include "cli/groups.h"
+#include "usage.h"
 
 /* lz4 level of a bare -z, as upstream's. */
 #define DEFAULT_COMPRESS 2
 #define MAX_COMPRESS 16
 
+#define DEFAULT_FREEZE_SECONDS 30
+#define MAX_FREEZE_SECONDS 3600
+
 enum {
     KEY_SCRATCHDIR = 0x200,
     KEY_CHAIN,
+    KEY_SINCE,
     KEY_NO_FALLBACK,
     KEY_NO_SPARSE,
     KEY_ZERO_FRAMES,
+    KEY_BWLIMIT,
+    KEY_PAUSE,
+    KEY_FREEZE_TIMEOUT,
+    KEY_REQUIRE_FREEZE,
+    KEY_GUEST_INFO,
+    KEY_BITLOCKER,
+    KEY_USER,
+    KEY_PASSWORD,
 };
 
 static const struct argp_option table[] = {
@@ -30,36 +44,125 @@ static const struct argp_option table[] = {
      "the same, without a checkpoint of its own; auto: full the first time, "
      "then inc",
      1},
-    {"output", 'o', "DIR", 0, "target directory (required)", 1},
-    {"include", 'i', "DISK", 0, "back up only this disk (vda)", 1},
+    {"output", 'o', "DIR", 0,
+     "target directory (required); '-': a zip archive to stdout", 1},
+    {"type", 't', "TYPE", 0,
+     "stream: the suite's format (default); raw: plain disk images (full, "
+     "copy)",
+     1},
+    {"include", 'i', "DISK,...", 0, "back up only these disks (vda)", 1},
     {"exclude", 'x', "DISK,...", 0, "leave these disks out", 1},
+    {"raw", 'r', NULL, 0,
+     "back up raw disks, block devices and LUNs too, each as a plain image "
+     "(full, copy)",
+     1},
     {"compress", 'z', "LEVEL", OPTION_ARG_OPTIONAL,
      "compress with lz4, level 1 to 16 (default 2)", 1},
     {"worker", 'w', "COUNT", 0,
      "disks read at the same time (default: all, at most 8)", 1},
+    {"bwlimit", KEY_BWLIMIT, "BYTES", 0,
+     "read at most so many bytes a second from all disks together (K, M, G "
+     "may follow the number)",
+     1},
+    {"strict", 'e', NULL, 0, "exit with status 2 if there were warnings", 1},
+    {"syslog", 'L', NULL, 0, "log to syslog too", 1},
+    {NULL, 0, NULL, 0, "Increments:", 2},
     {"chain", KEY_CHAIN, "NAME", 0,
-     "a chain of its own on the same domain, beside the default one", 1},
+     "a chain of its own on the same domain, beside the default one", 2},
     {"no-fallback", KEY_NO_FALLBACK, NULL, 0,
      "fail where a disk's changes cannot be told, instead of saving all of it",
-     1},
+     2},
+    {"threshold", 'T', "BYTES", 0,
+     "inc, diff: save nothing if less than this has changed", 2},
+    {"since", KEY_SINCE, "POINT", 0,
+     "to stdout: the archives behind this point were lost, save what changed "
+     "since it",
+     2},
     {"no-sparse-detection", KEY_NO_SPARSE, NULL, 0,
-     "inc, diff: read changed areas even where they are zero", 1},
+     "inc, diff: read changed areas even where they are zero", 2},
     {"zero-frames", KEY_ZERO_FRAMES, NULL, 0,
      "inc, diff: store changed areas that are zero as zero frames, for "
      "targets without holes",
-     1},
+     2},
     {"checkpointdir", 'C', "DIR", 0,
      "where the checkpoints' descriptions go (default: checkpoints in the "
      "target directory)",
      2},
-    {"uri", 'U', "URI", 0, "libvirt connection", 2},
+    {NULL, 0, NULL, 0, "The guest:", 3},
+    {"start-domain", 'S', NULL, 0,
+     "start a powered-off domain, paused, for the time of the backup", 3},
+    {"pause", KEY_PAUSE, NULL, 0, "suspend the guest while the job begins", 3},
+    {"freeze-mountpoint", 'F', "PATH,...", 0,
+     "freeze only these file systems of the guest", 3},
+    {"freeze-timeout", KEY_FREEZE_TIMEOUT, "SECONDS", 0,
+     "wait at most so long for the guest to freeze its file systems (default "
+     "30; 0: do not freeze)",
+     3},
+    {"require-freeze", KEY_REQUIRE_FREEZE, NULL, 0,
+     "fail if the guest's file systems cannot be frozen", 3},
+    {"guest-info", KEY_GUEST_INFO, NULL, 0,
+     "save what the guest agent says of the guest", 3},
+    {"bitlocker-keys", KEY_BITLOCKER, NULL, 0,
+     "save the BitLocker recovery keys of a Windows guest (plain text)", 3},
+    {NULL, 0, NULL, 0, "Libvirt and QEMU:", 4},
+    {"uri", 'U', "URI", 0, "libvirt connection", 4},
+    {"user", KEY_USER, "NAME", 0, "user for a libvirt that asks for one", 4},
+    {"password", KEY_PASSWORD, "WORD", 0, "and the password", 4},
     {"socketfile", 'f', "PATH", 0,
-     "unix socket for QEMU's NBD server (default: in a private directory)", 2},
+     "unix socket for QEMU's NBD server (default: in a private directory)", 4},
     {"scratchdir", KEY_SCRATCHDIR, "DIR", 0,
      "where QEMU keeps old contents of blocks the guest overwrites meanwhile "
      "(default: a private directory in /var/tmp)",
-     2},
+     4},
+    {"qemu", 'q', NULL, 0, "let nbdinfo find the allocated or changed areas",
+     4},
+    {NULL, 0, NULL, 0, "Instead of a backup:", 5},
+    {"startonly", 's', NULL, 0, "begin the backup job, and leave it running",
+     5},
+    {"killonly", 'k', NULL, 0, "end the domain's backup job", 5},
+    {"printonly", 'p', NULL, 0,
+     "print how much would be saved, and save nothing", 5},
     {0},
+};
+
+/* Options that only set a member: bool, or const char * given once. */
+struct member {
+    int key;
+    size_t offset;
+};
+
+#define MEMBER(name) offsetof(struct backup_options, name)
+
+static const struct member flags[] = {
+    {'r', MEMBER(raw_disks)},
+    {'q', MEMBER(ask_nbdinfo)},
+    {'S', MEMBER(start_domain)},
+    {'s', MEMBER(start_only)},
+    {'k', MEMBER(kill_only)},
+    {'p', MEMBER(print_only)},
+    {'e', MEMBER(strict)},
+    {'L', MEMBER(syslog)},
+    {KEY_PAUSE, MEMBER(pause)},
+    {KEY_REQUIRE_FREEZE, MEMBER(require_freeze)},
+    {KEY_GUEST_INFO, MEMBER(guest_info)},
+    {KEY_BITLOCKER, MEMBER(bitlocker_keys)},
+    {KEY_NO_FALLBACK, MEMBER(no_fallback)},
+    {KEY_NO_SPARSE, MEMBER(no_sparse_detection)},
+    {KEY_ZERO_FRAMES, MEMBER(zero_frames)},
+};
+
+static const struct member words[] = {
+    {'d', MEMBER(domain)},
+    {'o', MEMBER(output)},
+    {'i', MEMBER(include)},
+    {'x', MEMBER(exclude)},
+    {'U', MEMBER(uri)},
+    {'f', MEMBER(socketfile)},
+    {'C', MEMBER(checkpointdir)},
+    {'F', MEMBER(freeze_mounts)},
+    {KEY_SCRATCHDIR, MEMBER(scratchdir)},
+    {KEY_SINCE, MEMBER(since)},
+    {KEY_USER, MEMBER(user)},
 };
 
 static int parse_level(struct argp_state *state, const char *word,
@@ -81,13 +184,14 @@ static bool chain_name_is_good(const char *name)
 }
 
 static int parse_number(struct argp_state *state, const char *option,
-                        const char *word, uint64_t max)
+                        const char *word, uint64_t min, uint64_t max)
 {
     uint64_t value = 0;
 
-    if (text_u64(word, &value) < 0 || value < 1 || value > max)
-        argp_error(state, "%s takes a number from 1 to %llu, not '%s'", option,
-                   (unsigned long long)max, word);
+    if (text_u64(word, &value) < 0 || value < min || value > max)
+        argp_error(state, "%s takes a number from %llu to %llu, not '%s'",
+                   option, (unsigned long long)min, (unsigned long long)max,
+                   word);
     return (int)value;
 }
 
@@ -101,90 +205,135 @@ static void set_once(struct argp_state *state, const char **member,
     *member = value;
 }
 
-static int check_required(struct argp_state *state,
-                          const struct backup_options *o)
+static void parse_type(struct argp_state *state, const char *word,
+                       struct backup_options *o)
 {
-    if (!o->domain || !o->domain[0])
-        argp_error(state, "which domain? name one with -d");
-    else if (!o->output || !o->output[0])
-        argp_error(state, "where to? name a directory with -o");
-    else if (strcmp(o->output, "-") == 0)
-        argp_error(state, "output to stdout is not there yet in this version; "
-                          "name a directory with -o");
-    else if (o->zero_frames && o->compress > 0)
-        argp_error(state, "--zero-frames and --compress exclude each other");
-    else if (o->zero_frames && o->no_sparse_detection)
-        argp_error(state, "--zero-frames and --no-sparse-detection exclude "
-                          "each other");
-    return 0;
+    o->raw_output = strcmp(word, "raw") == 0;
+    if (!o->raw_output && strcmp(word, "stream") != 0)
+        argp_error(state, "type '%s' is unknown; use stream or raw", word);
+}
+
+static uint64_t parse_bytes(struct argp_state *state, const char *option,
+                            const char *word)
+{
+    uint64_t value = 0;
+
+    if (text_bytes(word, &value) < 0)
+        argp_error(state,
+                   "%s takes a number of bytes, maybe with K, M, G or T "
+                   "behind it, not '%s'",
+                   option, word);
+    return value;
+}
+
+/* Those who list processes must not read it. */
+static void take_password(struct argp_state *state, char *arg,
+                          struct backup_options *o)
+{
+    if (o->password)
+        argp_error(state, "--password can be given only once");
+    o->password = strdup(arg);
+    if (!o->password)
+        argp_failure(state, EXIT_FAILED, 0, "out of memory");
+    memset(arg, '*', strlen(arg));
+}
+
+/* Is it one of the options that set a member? */
+static bool parse_member(struct argp_state *state, int key, const char *arg,
+                         struct backup_options *o)
+{
+    char *base = (char *)o;
+
+    for (size_t i = 0; i < array_size(flags); i++) {
+        if (flags[i].key == key) {
+            *(bool *)(base + flags[i].offset) = true;
+            return true;
+        }
+    }
+    for (size_t i = 0; i < array_size(words); i++) {
+        if (words[i].key == key) {
+            set_once(state, (const char **)(base + words[i].offset), arg);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void parse_chain(struct argp_state *state, const char *arg,
+                        struct backup_options *o)
+{
+    if (!chain_name_is_good(arg))
+        argp_error(state,
+                   "--chain takes letters, digits, '-' and '_', at least one "
+                   "letter, not '%s'",
+                   arg);
+    set_once(state, &o->chain, arg);
+}
+
+static void parse_compress(struct argp_state *state, const char *arg,
+                           struct backup_options *o)
+{
+    const char *number = cli_optional_number(state, arg);
+
+    o->compress =
+        number ? parse_number(state, "--compress", number, 1, MAX_COMPRESS)
+               : DEFAULT_COMPRESS;
+}
+
+static void check_options(struct argp_state *state, struct backup_options *o)
+{
+    const char *wrong = usage_missing(o);
+
+    o->to_stdout = o->output && strcmp(o->output, "-") == 0;
+    if (!wrong)
+        wrong = usage_conflict(o);
+    if (wrong)
+        argp_error(state, "%s", wrong);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct backup_options *o = state->input;
-    const char *number;
 
+    if (parse_member(state, key, arg, o))
+        return 0;
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->common;
         return 0;
-    case 'd':
-        set_once(state, &o->domain, arg);
-        return 0;
     case 'l':
         return parse_level(state, arg, o);
-    case 'o':
-        set_once(state, &o->output, arg);
-        return 0;
-    case 'i':
-        set_once(state, &o->include, arg);
-        return 0;
-    case 'x':
-        set_once(state, &o->exclude, arg);
+    case 't':
+        parse_type(state, arg, o);
         return 0;
     case 'z':
-        number = cli_optional_number(state, arg);
-        o->compress =
-            number ? parse_number(state, "--compress", number, MAX_COMPRESS)
-                   : DEFAULT_COMPRESS;
+        parse_compress(state, arg, o);
         return 0;
     case 'w':
-        o->workers = parse_number(state, "--worker", arg, 1024);
+        o->workers = parse_number(state, "--worker", arg, 1, 1024);
         return 0;
-    case 'U':
-        set_once(state, &o->uri, arg);
+    case 'T':
+        o->threshold = parse_bytes(state, "--threshold", arg);
         return 0;
-    case 'f':
-        set_once(state, &o->socketfile, arg);
+    case KEY_BWLIMIT:
+        o->bwlimit = parse_bytes(state, "--bwlimit", arg);
         return 0;
-    case KEY_SCRATCHDIR:
-        set_once(state, &o->scratchdir, arg);
+    case KEY_FREEZE_TIMEOUT:
+        o->freeze_seconds =
+            parse_number(state, "--freeze-timeout", arg, 0, MAX_FREEZE_SECONDS);
         return 0;
     case KEY_CHAIN:
-        if (!chain_name_is_good(arg))
-            argp_error(state,
-                       "--chain takes letters, digits, '-' and '_', at least "
-                       "one letter, not '%s'",
-                       arg);
-        set_once(state, &o->chain, arg);
+        parse_chain(state, arg, o);
         return 0;
-    case 'C':
-        set_once(state, &o->checkpointdir, arg);
-        return 0;
-    case KEY_NO_FALLBACK:
-        o->no_fallback = true;
-        return 0;
-    case KEY_NO_SPARSE:
-        o->no_sparse_detection = true;
-        return 0;
-    case KEY_ZERO_FRAMES:
-        o->zero_frames = true;
+    case KEY_PASSWORD:
+        take_password(state, arg, o);
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "'%s' belongs to no option", arg);
         return 0;
     case ARGP_KEY_END:
-        return check_required(state, o);
+        check_options(state, o);
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -198,18 +347,19 @@ const char *backup_level_asked(const struct backup_options *options)
 void backup_options_parse(int argc, char **argv, struct backup_options *ret)
 {
     static const struct argp_child children[] = {
-        {&cli_common_argp, 0, "Output:", 3},
+        {&cli_common_argp, 0, "Output:", 6},
         {0},
     };
     static const struct argp argp = {
         .options = table,
         .parser = parse,
-        .doc = "Back up a running libvirt domain.\v"
+        .doc = "Back up a libvirt domain.\v"
                "Example: virtnbdbackup -d vm1 -l full -o /backup/vm1",
         .children = children,
     };
 
     memset(ret, 0, sizeof(*ret));
     ret->level = LEVEL_COPY;
+    ret->freeze_seconds = DEFAULT_FREEZE_SECONDS;
     cli_parse(&argp, argc, argv, ret);
 }

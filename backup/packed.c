@@ -180,9 +180,11 @@ static int read_ahead(struct packed *p, struct error *err)
 {
     struct packed_frame *f;
 
-    while (pull_room(p->e->pull) > 0 && (f = reading(p))) {
-        size_t n = (size_t)MIN_OF(f->frame.length - f->asked, PLAN_READ_SIZE);
+    while ((f = reading(p))) {
+        size_t n = engine_may_read(p->e, f->frame.length - f->asked);
 
+        if (n == 0)
+            return 0;
         if (pull_read(p->e->pull, f->frame.offset + f->asked, n,
                       f->plain + f->asked, f, err) < 0)
             return -1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* plain.c - the engine for uncompressed streams, see engine.h
+/* plain.c - the engine for uncompressed streams and raw images, see engine.h
  *
  * Two walks over the same layout: the filler puts headers into segments and
  * starts reads that land at their final place; the hasher follows when a
@@ -27,6 +27,7 @@ struct plain {
     struct layout hash;
     struct index_hasher *hasher;
     struct index_record record; /* the chunk being hashed */
+    bool zero;                  /* it is all zeroes; known in images only */
 };
 
 /* Step over whole segments of a hole, which nobody needs to see. */
@@ -61,8 +62,8 @@ static void close_segment(struct plain *p)
     p->segment = NULL;
 }
 
-/* Start reads of the current piece while the server has room.  Outcome 1:
- * the piece is done.
+/* Start reads of the current piece while that is possible.  Outcome 1: the
+ * piece is done.
  */
 static int fill_reads(struct plain *p, struct error *err)
 {
@@ -70,10 +71,9 @@ static int fill_reads(struct plain *p, struct error *err)
     size_t base = (size_t)(piece->file_offset - p->segment->offset);
 
     while (p->piece_done < piece->length) {
-        size_t n =
-            (size_t)MIN_OF(piece->length - p->piece_done, PLAN_READ_SIZE);
+        size_t n = engine_may_read(p->e, piece->length - p->piece_done);
 
-        if (pull_room(p->e->pull) == 0)
+        if (n == 0)
             return 0;
         if (pull_read(p->e->pull, piece->disk_offset + p->piece_done, n,
                       p->segment->data + base + p->piece_done, p->segment,
@@ -134,10 +134,39 @@ static int fill(struct plain *p, struct error *err)
     }
 }
 
+static bool is_zero(const unsigned char *bytes, size_t length)
+{
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0;
+}
+
+/* Zeroes that were read take no space in an image: not every server tells where
+ * they are.  A stream keeps them as data, as its frames say.
+ */
+static bool drop_zeroes(struct plain *p, struct out_segment *s, size_t begin,
+                        size_t length)
+{
+    if (!p->e->raw || !is_zero(s->data + begin, length))
+        return false;
+    out_segment_hole(s, begin, begin + length);
+    return true;
+}
+
+static void begin_chunk(struct plain *p, uint64_t offset, uint64_t file_offset)
+{
+    p->record = (struct index_record){
+        .kind = INDEX_DATA, .offset = offset, .file_offset = file_offset};
+    p->zero = true;
+    index_hasher_reset(p->hasher);
+}
+
 static int end_chunk(struct plain *p, struct error *err)
 {
-    index_hasher_get(p->hasher, p->record.hash);
-    p->record.hashed = true;
+    if (p->zero) {
+        p->record.kind = INDEX_ZERO;
+    } else {
+        index_hasher_get(p->hasher, p->record.hash);
+        p->record.hashed = true;
+    }
     if (index_writer_add(p->e->index, &p->record, err) < 0)
         return -1;
     p->record.length = 0;
@@ -146,8 +175,9 @@ static int end_chunk(struct plain *p, struct error *err)
 
 /* Hash a piece that was read, chunk by chunk from the frame's start on. */
 static int hash_read(struct plain *p, const struct layout_piece *piece,
-                     const unsigned char *data, struct error *err)
+                     struct out_segment *s, struct error *err)
 {
+    size_t base = (size_t)(piece->file_offset - s->offset);
     uint64_t done = 0;
 
     progress_read(p->e->progress, piece->length);
@@ -155,16 +185,12 @@ static int hash_read(struct plain *p, const struct layout_piece *piece,
         struct index_record *r = &p->record;
         uint64_t n;
 
-        if (r->length == 0) {
-            *r = (struct index_record){
-                .kind = INDEX_DATA,
-                .offset = piece->disk_offset + done,
-                .file_offset = piece->file_offset + done,
-            };
-            index_hasher_reset(p->hasher);
-        }
+        if (r->length == 0)
+            begin_chunk(p, piece->disk_offset + done,
+                        piece->file_offset + done);
         n = MIN_OF(piece->length - done, PLAN_CHUNK_SIZE - r->length);
-        index_hasher_add(p->hasher, data + done, (size_t)n);
+        index_hasher_add(p->hasher, s->data + base + done, (size_t)n);
+        p->zero &= drop_zeroes(p, s, base + (size_t)done, (size_t)n);
         done += n;
         r->length += n;
         r->stored_length = r->length;
@@ -192,8 +218,8 @@ static int add_zero(struct plain *p, const struct plan_frame *frame,
 }
 
 /* Walk the layout up to `limit`; `s` holds the bytes, NULL in skipped holes. */
-static int hash_until(struct plain *p, uint64_t limit,
-                      const struct out_segment *s, struct error *err)
+static int hash_until(struct plain *p, uint64_t limit, struct out_segment *s,
+                      struct error *err)
 {
     struct layout_piece piece;
 
@@ -206,8 +232,7 @@ static int hash_until(struct plain *p, uint64_t limit,
             r = add_zero(p, &piece.frame, piece.file_offset, piece.frame.length,
                          err);
         else if (piece.kind == LAYOUT_READ)
-            r = hash_read(p, &piece, s->data + (piece.file_offset - s->offset),
-                          err);
+            r = hash_read(p, &piece, s, err);
         if (r < 0)
             return -1;
     }
@@ -277,14 +302,22 @@ static void plain_done(struct plain *p)
     free(p->queue);
 }
 
+static void begin_layout(const struct engine *e, struct layout *l)
+{
+    if (e->raw)
+        layout_begin_raw(l, e->extents, &e->policy);
+    else
+        layout_begin(l, e->head, e->head_length, e->extents, &e->policy);
+}
+
 int engine_plain(struct engine *e, uint64_t *ret_size, struct error *err)
 {
     _cleanup_(plain_done) struct plain p = {
         .e = e, .queue_size = outfile_count(e->out)};
     int r = plain_begin(&p, err);
 
-    layout_begin(&p.fill, e->head, e->head_length, e->extents, &e->policy);
-    layout_begin(&p.hash, e->head, e->head_length, e->extents, &e->policy);
+    begin_layout(e, &p.fill);
+    begin_layout(e, &p.hash);
     if (r == 0)
         r = run(&p, err);
     /* Reads under way would still land in the segments. */

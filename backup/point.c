@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "archive.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -59,9 +60,15 @@ static bool is_wanted(const struct backup_options *o, const char *target)
     return true;
 }
 
-static bool is_possible(const struct domain_disk *disk)
+static bool takes_raw(const struct run *run)
 {
-    if (!disk->skip)
+    return run->options->raw_disks &&
+           (run->level == LEVEL_FULL || run->level == LEVEL_COPY);
+}
+
+static bool is_possible(const struct run *run, const struct domain_disk *disk)
+{
+    if (!disk->skip || (disk->raw && takes_raw(run)))
         return true;
     if (disk->skip_kind != DISK_SKIP_INFO)
         log_warning("%s: not backed up: %s", disk->target, disk->skip);
@@ -96,7 +103,17 @@ static int check_filter(const struct run *run, const char *option,
                : error_set(err, ERR_INPUT, "%s names no disk at all", option);
 }
 
-int point_choose_disks(struct run *run, struct error *err)
+static void add_disk(struct run *run, const struct domain_disk *disk)
+{
+    struct run_disk *d = &run->disks[run->disk_count++];
+
+    d->disk = disk;
+    d->raw_disk = disk->skip != NULL;
+    d->raw = d->raw_disk || run->options->raw_output;
+    d->parent = -1;
+}
+
+static int choose_disks(struct run *run, struct error *err)
 {
     const struct backup_options *o = run->options;
     const struct domain_disk_list *all = &run->all_disks;
@@ -109,8 +126,9 @@ int point_choose_disks(struct run *run, struct error *err)
     if (!run->disks)
         return error_memory(err);
     for (size_t i = 0; i < all->count; i++)
-        if (is_wanted(o, all->items[i].target) && is_possible(&all->items[i]))
-            run->disks[run->disk_count++].disk = &all->items[i];
+        if (is_wanted(o, all->items[i].target) &&
+            is_possible(run, &all->items[i]))
+            add_disk(run, &all->items[i]);
     if (run->disk_count == 0 && (o->include || o->exclude))
         return error_set(err, ERR_INPUT,
                          "no disk of domain '%s' is left to back up after "
@@ -144,7 +162,7 @@ static int check_owner(const struct run *run, struct error *err)
                 err, ERR_EXISTS,
                 "'%s' holds backups of another domain ('%s', %s); choose a "
                 "directory of its own for '%s'",
-                run->options->output, p->manifest.domain_name,
+                point_place(run), p->manifest.domain_name,
                 p->manifest.domain_uuid, domain_name(run->domain));
     }
     return 0;
@@ -161,11 +179,10 @@ static int check_strangers(const struct run *run, struct error *err)
             return error_set(err, ERR_EXISTS,
                              "'%s/%s' belongs to no backup that was finished; "
                              "move it away or choose another directory",
-                             run->options->output, note->name);
+                             point_place(run), note->name);
         case CHAIN_DAMAGE:
-            return error_set(err, ERR_DAMAGED, "'%s/%s': %s",
-                             run->options->output, note->name,
-                             note->text ? note->text : "damaged");
+            return error_set(err, ERR_DAMAGED, "'%s/%s': %s", point_place(run),
+                             note->name, note->text ? note->text : "damaged");
         case CHAIN_PARTIAL:
         case CHAIN_FOREIGN:
             log_warning("'%s' in the target directory is not ours; it is left "
@@ -212,7 +229,8 @@ static int name_disk(struct run *run, struct run_disk *d, struct error *err)
     const char *part =
         run->level == LEVEL_DIFF ? run->point + strlen("diff.") : run->point;
 
-    if (name_data(d->disk->target, run->level, part, &data, err) < 0 ||
+    if (name_data(d->disk->target, d->raw_disk ? LEVEL_COPY : run->level, part,
+                  &data, err) < 0 ||
         name_index(data.text, &index, err) < 0)
         return -1;
     d->data_file = strdup(data.text);
@@ -227,16 +245,45 @@ static int name_disk(struct run *run, struct run_disk *d, struct error *err)
     return 0;
 }
 
+const char *point_place(const struct run *run)
+{
+    return run->options->to_stdout ? run->directory : run->options->output;
+}
+
+bool point_is_dry(const struct run *run)
+{
+    return run->options->print_only || run->options->start_only;
+}
+
+static int decide(struct run *run, struct error *err)
+{
+    if (level_resolve(run, err) < 0)
+        return -1;
+    if (run->options->to_stdout &&
+        (run->level == LEVEL_FULL || run->level == LEVEL_COPY) &&
+        archive_restart(run, err) < 0)
+        return -1;
+    if (run->options->raw_disks && !takes_raw(run))
+        log_warning("--raw is for full and copy; raw disks are left out of an "
+                    "increment");
+    if (choose_disks(run, err) < 0)
+        return -1;
+    level_fit_disks(run);
+    if (level_check(run, err) < 0 || archive_forget(run, err) < 0)
+        return -1;
+    return level_name(run, err);
+}
+
 int point_prepare(struct run *run, struct error *err)
 {
     if (check_strangers(run, err) < 0 || check_owner(run, err) < 0 ||
-        level_resolve(run, err) < 0 || level_name(run, err) < 0 ||
-        uuid_new(run->point_uuid, err) < 0)
+        decide(run, err) < 0 || uuid_new(run->point_uuid, err) < 0)
         return -1;
     for (size_t i = 0; i < run->disk_count; i++) {
         if (name_disk(run, &run->disks[i], err) < 0)
             return error_prefix(err, "disk %s", run->disks[i].disk->target);
-        if (run->checkpoint && check_image(&run->disks[i], err) < 0)
+        if (run->checkpoint && !run->disks[i].raw_disk &&
+            check_image(&run->disks[i], err) < 0)
             return -1;
     }
     return 0;
@@ -250,6 +297,7 @@ void point_done(struct run *run)
         free(run->disks[i].info_file);
         free(run->disks[i].source_id);
         free(run->disks[i].bitmap);
+        free(run->disks[i].socket);
     }
     free(run->disks);
     run->disks = NULL;

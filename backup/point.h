@@ -15,26 +15,34 @@
 #include "base/text.h"
 #include "disk.h"
 #include "host/guardian.h"
+#include "host/qemu.h"
 #include "options.h"
 #include "set/chain.h"
 #include "set/intent.h"
 #include "set/manifest.h"
+#include "sink/sink.h"
 #include "virt/checkpoint.h"
 #include "virt/domain.h"
 #include "virt/session.h"
 
 struct run_disk {
     const struct domain_disk *disk; /* one of run.all_disks */
-    char *data_file;                /* vda.full.data */
-    char *index_file;               /* vda.full.index */
-    char *info_file;                /* vda.<ident>.qcow.json */
-    bool cover; /* only data frames: older data lies in the directory */
+    bool raw_disk;    /* libvirt keeps no track of it: always a copy */
+    bool raw;         /* saved as a plain image */
+    char *data_file;  /* vda.full.data */
+    char *index_file; /* vda.full.index */
+    char *info_file;  /* vda.<ident>.qcow.json */
+    bool cover;       /* only data frames: older data lies in the directory */
     /* Set by track_disks: */
     enum level level;     /* of this disk: full where an inc is not possible */
     ssize_t parent;       /* number of the point it builds on, or -1 */
     uint64_t parent_size; /* bytes of the disk then */
-    char *bitmap;         /* context of the changes; NULL: none */
     char *source_id;      /* which image it is */
+    /* Set by exports_open: */
+    struct nbd_target target; /* where the disk can be read */
+    char *bitmap;             /* context of the changes; NULL: none */
+    char *socket;             /* powered off: of its server, owned */
+    struct qemu_nbd *server;  /* powered off */
     struct disk_result result;
 };
 
@@ -43,12 +51,16 @@ struct run {
     int dirfd;       /* the backup directory */
     int lockfd;      /* its lock */
     char *directory; /* absolute path, for the guardian */
+    char *log_name;  /* of the log file in the directory */
     struct guardian *guardian;
     struct session *session;
     struct domain *domain;
+    bool powered_off; /* the disks are read from their images */
+    bool started;     /* we have started it, paused (--start-domain) */
     struct domain_disk_list all_disks; /* of the domain, wanted or not */
-    char *xml;           /* of the domain, as it was just before the job */
-    struct chain *chain; /* what the directory held before */
+    char *xml;               /* of the domain, as it was just before the job */
+    struct chain *chain;     /* what the directory held before */
+    struct chain *old_chain; /* to stdout: what a full or copy is no part of */
     char point_uuid[TEXT_UUID_ROOM];
     char description[CHECKPOINT_DESCRIPTION_ROOM]; /* of the checkpoint */
     enum level level; /* what is done; never auto */
@@ -59,28 +71,47 @@ struct run {
     int checkpointfd; /* where descriptions of checkpoints lie */
     char *runtime_dir;
     char *socket;
+    char *scratch_dir;
     struct run_disk *disks;
     size_t disk_count;
+    struct sink *archive;   /* -o -: what goes to stdout; else NULL */
+    uint64_t frozen_ms;     /* how long the guest's file systems were frozen */
+    bool frozen;            /* they have to be thawed yet */
+    bool thawed_early;      /* it was not frozen any more when it was thawed */
+    bool suspended;         /* the guest has to be resumed yet */
+    struct boot_copy *boot; /* files that the guest boots from (boot.h) */
+    size_t boot_count;
+    struct guest_text *guest; /* what the agent told (guest.h) */
+    size_t guest_count;
     bool intent_written;
     bool committed;
+    bool delivered;     /* a copy to stdout: complete, nothing stays here */
+    bool skipped;       /* too little has changed: nothing is saved */
+    bool kept;          /* --startonly: the job goes on after us */
     bool begin_unknown; /* libvirt may begin the job yet */
     bool ended_early;   /* we ended the job, since a disk had failed */
     bool job_left;      /* the job could not be ended */
     bool left_over;     /* something could not be put back; it was named */
     bool hand_over;     /* the guardian is to go on cleaning up */
     struct intent intent;
-    time_t started;
+    time_t begun;
 };
 
-/* Choose the disks of the domain that the options ask for, and say why the
- * others are left out.  Fails when a filter matches nothing.
- */
-must_check int point_choose_disks(struct run *run, struct error *err);
-
-/* Look at what the directory holds, decide the names of the point, and refuse
- * what would replace or mix anything.  Nothing is changed.
+/* Look at what the directory holds, choose the disks of the domain that the
+ * options ask for (and say why others are left out), decide level and names of
+ * the point, and refuse what would replace or mix anything.  Nothing is
+ * changed, but that points are forgotten which --since says were lost.  Fails
+ * when a filter matches nothing.
  */
 must_check int point_prepare(struct run *run, struct error *err);
+
+/* Is it only to be looked at, or started: does it make no point? */
+bool point_is_dry(const struct run *run);
+
+/* What messages call the directory: as the user wrote it, or its path if he
+ * wrote "-".
+ */
+const char *point_place(const struct run *run);
 
 /* Set a string of a manifest or intent; NULL counts as "". */
 must_check int point_set(char **member, const char *value, struct error *err);

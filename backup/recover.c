@@ -24,6 +24,7 @@
 #include "host/host.h"
 #include "set/chain.h"
 #include "set/marks.h"
+#include "virt/agent.h"
 #include "virt/checkpoint.h"
 #include "virt/domain.h"
 #include "virt/job.h"
@@ -36,8 +37,15 @@
 #define LOCK_TRY_MS 50
 
 /* How long the guardian goes on trying: less than its deadline. */
-#define RETRY_SECONDS 150
+#define RETRY_SECONDS 60
 #define RETRY_MS 1000
+
+/* The guest comes first, but if it does not answer the job has to be ended all
+ * the same; then the guest is tried again for as long as there is time.
+ */
+#define GUEST_FIRST_SECONDS 20
+#define GUEST_AGAIN_SECONDS 30
+#define THAW_TIMEOUT_MS 10000
 
 /* How often, and how many times in a row without any job, the guardian asks
  * whether libvirt is beginning one.
@@ -84,6 +92,23 @@ static int drop_checkpoint(struct domain *domain, const struct intent *in,
                : 0;
 }
 
+/* The run may have ended while the guest held still, and its guardian with it.
+ * Failing is no reason not to end the job.
+ */
+static void let_go(struct domain *domain, const struct intent *in)
+{
+    _cleanup_error_ struct error err = ERROR_INIT;
+
+    if ((!in->frozen && !in->suspended) || domain_is_active(domain, &err) <= 0)
+        return;
+    if (in->suspended && domain_resume(domain, &err) > 0)
+        log_warning("the guest '%s' was still suspended; resumed",
+                    in->domain_name);
+    error_clear(&err);
+    if (in->frozen && agent_thaw(domain, THAW_TIMEOUT_MS, &err) > 0)
+        log_warning("the guest '%s' was still frozen; thawed", in->domain_name);
+}
+
 /* What the run did to the domain.  A domain that is gone has nothing.
  * Outcome 1: something has to wait until the domain runs again.
  */
@@ -92,6 +117,7 @@ static int undo_domain(struct session *session, const struct intent *in,
 {
     _cleanup_(domain_closep) struct domain *domain = NULL;
     _cleanup_error_ struct error open_err = ERROR_INIT;
+    int later;
 
     if (domain_open_uuid(session, in->domain_uuid, &domain, &open_err) < 0) {
         if (open_err.kind == ERR_INPUT)
@@ -99,9 +125,15 @@ static int undo_domain(struct session *session, const struct intent *in,
         error_move(err, &open_err);
         return -1;
     }
+    let_go(domain, in);
     if (end_job(domain, in, err) < 0)
         return -1;
-    return committed ? 0 : drop_checkpoint(domain, in, err);
+    later = committed ? 0 : drop_checkpoint(domain, in, err);
+    if (later < 0)
+        return -1;
+    if (in->started && domain_stop_if_untouched(domain, err) < 0)
+        return -1;
+    return later;
 }
 
 /* The same, if this is the libvirt that the run used: a domain that another one
@@ -111,7 +143,7 @@ static int undo_domain(struct session *session, const struct intent *in,
 static int undo_libvirt(struct session *session, const struct intent *in,
                         bool committed, struct error *err)
 {
-    if (!in->socket[0] && !in->checkpoint[0])
+    if (!in->socket[0] && !in->checkpoint[0] && !in->started)
         return 0;
     if (strcmp(session_uri(session), in->uri) != 0)
         return error_set(
@@ -149,14 +181,6 @@ static int sweep(int dirfd, const char *cpt, struct error *err)
     return 0;
 }
 
-static bool owns_checkpoint(const struct chain_point *point)
-{
-    for (size_t i = 0; i < point->manifest.disk_count; i++)
-        if (point->manifest.disks[i].checkpoint[0])
-            return true;
-    return false;
-}
-
 /* The list of checkpoints follows from the manifests; a full restarts it. */
 int recover_write_cpt(int dirfd, const struct intent *in, struct error *err)
 {
@@ -167,14 +191,8 @@ int recover_write_cpt(int dirfd, const struct intent *in, struct error *err)
         return 0;
     if (chain_open(dirfd, &chain, err) < 0)
         return -1;
-    for (size_t i = 0; i < chain->point_count; i++) {
-        const struct chain_point *point = &chain->points[i];
-
-        if (point->level == LEVEL_FULL)
-            cpt_done(&cpt);
-        if (owns_checkpoint(point) && cpt_add(&cpt, point->name, err) < 0)
-            return -1;
-    }
+    if (chain_cpt(chain, chain->point_count, NULL, &cpt, err) < 0)
+        return -1;
     return cpt_write(dirfd, in->domain_name, &cpt, err);
 }
 
@@ -232,6 +250,29 @@ int recover_intent(int dirfd, struct session *session, const struct intent *in,
     return intent_drop(dirfd, in, err);
 }
 
+/* Is this the job of a --startonly, and does it run?  Outcomes 1 and 0. */
+static int is_kept(int dirfd, struct session *session, const struct intent *in,
+                   struct error *err)
+{
+    _cleanup_(domain_closep) struct domain *domain = NULL;
+    _cleanup_error_ struct error open_err = ERROR_INIT;
+    _cleanup_free_ char *socket = NULL;
+    int r = in->kept ? is_at_home(dirfd, in, err) : 0;
+
+    if (r <= 0)
+        return r;
+    if (domain_open_uuid(session, in->domain_uuid, &domain, &open_err) < 0) {
+        if (open_err.kind == ERR_INPUT)
+            return 0;
+        error_move(err, &open_err);
+        return -1;
+    }
+    r = job_find(domain, &socket, err);
+    if (r <= 0)
+        return r;
+    return socket && strcmp(socket, in->socket) == 0;
+}
+
 int recover_directory(int dirfd, struct session *session, struct error *err)
 {
     _cleanup_intent_list_ struct intent_list list = {0};
@@ -241,8 +282,15 @@ int recover_directory(int dirfd, struct session *session, struct error *err)
     for (size_t i = 0; i < list.count; i++) {
         _cleanup_intent_ struct intent in = INTENT_INIT;
 
+        int kept;
+
         if (intent_load(dirfd, list.names[i].text, &in, err) < 0)
             return -1;
+        kept = is_kept(dirfd, session, &in, err);
+        if (kept < 0)
+            return -1;
+        if (kept)
+            continue;
         log_info("cleaning up after a run that did not finish (%s of '%s', "
                  "begun %s)",
                  level_text(in.level), in.domain_name, in.time);
@@ -353,7 +401,62 @@ void recover_remove_socket(const char *path)
         unlink(path);
 }
 
-int recover_as_guardian(const struct guardian_facts *facts, struct error *err)
+/* Put the guest's state back: thaw, resume.  Outcome 1: done; 0: not yet. */
+static int put_guest_back(const struct guardian_facts *facts)
+{
+    _cleanup_(session_closep) struct session *session = NULL;
+    _cleanup_(domain_closep) struct domain *domain = NULL;
+    _cleanup_error_ struct error err = ERROR_INIT;
+    int done = 1;
+
+    if (session_open(facts_get(facts, FACT_URI), LIBVIRT_TIMEOUT_MS, &session,
+                     &err) < 0 ||
+        domain_open_uuid(session, facts_get(facts, FACT_DOMAIN), &domain,
+                         &err) < 0)
+        return err.kind == ERR_INPUT; /* it is gone */
+    if (domain_is_active(domain, &err) == 0)
+        return 1;
+    if (facts_get(facts, FACT_PAUSE) && domain_resume(domain, &err) < 0) {
+        error_clear(&err);
+        done = 0;
+    }
+    if (facts_get(facts, FACT_FREEZE) &&
+        agent_thaw(domain, THAW_TIMEOUT_MS, &err) < 0)
+        done = 0;
+    return done;
+}
+
+static int help_guest(const struct guardian_facts *facts, int seconds)
+{
+    time_t until = time(NULL) + seconds;
+
+    if (!facts_get(facts, FACT_URI) || !facts_get(facts, FACT_DOMAIN) ||
+        (!facts_get(facts, FACT_FREEZE) && !facts_get(facts, FACT_PAUSE)))
+        return 1;
+    while (put_guest_back(facts) == 0) {
+        if (time(NULL) >= until || stop_wait(-1, RETRY_MS) == STOP_NOW)
+            return 0;
+    }
+    return 1;
+}
+
+/* It was started for the backup only. */
+static int stop_guest(const struct guardian_facts *facts, struct error *err)
+{
+    _cleanup_(session_closep) struct session *session = NULL;
+    _cleanup_(domain_closep) struct domain *domain = NULL;
+
+    if (!facts_get(facts, FACT_START))
+        return 0;
+    if (session_open(facts_get(facts, FACT_URI), LIBVIRT_TIMEOUT_MS, &session,
+                     err) < 0 ||
+        domain_open_uuid(session, facts_get(facts, FACT_DOMAIN), &domain, err) <
+            0)
+        return -1;
+    return domain_stop_if_untouched(domain, err) < 0 ? -1 : 0;
+}
+
+static int recover_files(const struct guardian_facts *facts, struct error *err)
 {
     const char *directory = facts_get(facts, FACT_DIRECTORY);
     const char *intent = facts_get(facts, FACT_INTENT);
@@ -367,4 +470,21 @@ int recover_as_guardian(const struct guardian_facts *facts, struct error *err)
     if (facts_get(facts, FACT_SOCKET))
         recover_remove_socket(facts_get(facts, FACT_SOCKET));
     return runtime ? host_remove_dir(runtime, err) : 0;
+}
+
+int recover_as_guardian(const struct guardian_facts *facts, struct error *err)
+{
+    int helped = help_guest(facts, GUEST_FIRST_SECONDS);
+    int r = recover_files(facts, err);
+
+    if (!helped)
+        helped = help_guest(facts, GUEST_AGAIN_SECONDS);
+    if (r == 0 && !helped)
+        r = error_set(err, ERR_TIMEOUT,
+                      "the guest does not answer: it may still be frozen or "
+                      "suspended (virsh domfsthaw, virsh resume)");
+    /* Whatever became of the rest. */
+    if (stop_guest(facts, r == 0 ? err : NULL) < 0)
+        r = -1;
+    return r;
 }

@@ -23,6 +23,10 @@
 #define FACT_URI "uri"             /* of libvirt */
 #define FACT_RUNTIME "runtime"     /* the private directory */
 #define FACT_SOCKET "socket"       /* the socket, if outside of it */
+#define FACT_DOMAIN "domain"       /* UUID of the domain */
+#define FACT_FREEZE "freeze"       /* set: its file systems are frozen */
+#define FACT_PAUSE "pause"         /* set: its vCPUs are suspended */
+#define FACT_START "start"         /* set: it was started for the backup */
 #define FACT_BEGIN_UNKNOWN "begin" /* set: libvirt may start the job yet */
 
 /* Undo or complete one run.  The lock of `dirfd` is held.  ERR_BUSY if
@@ -33,7 +37,9 @@
 must_check int recover_intent(int dirfd, struct session *session,
                               const struct intent *in, struct error *err);
 
-/* The same for every intent in the directory; for the start of a run. */
+/* The same for every intent in the directory; for the start of a run.  A job
+ * that was left running on purpose (--startonly) goes on.
+ */
 must_check int recover_directory(int dirfd, struct session *session,
                                  struct error *err);
 

@@ -16,29 +16,36 @@
 #include <unistd.h>
 
 #include "adopt.h"
+#include "archive.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
+#include "boot.h"
 #include "checkpoints.h"
 #include "cli/exit.h"
 #include "cli/startup.h"
 #include "commit.h"
+#include "dry.h"
+#include "exports.h"
 #include "extras.h"
+#include "guest.h"
 #include "host/host.h"
 #include "level.h"
+#include "places.h"
 #include "point.h"
+#include "power.h"
+#include "quiesce.h"
 #include "recover.h"
 #include "set/marks.h"
 #include "track.h"
 #include "transfer.h"
+#include "virt/checkpoint.h"
 #include "virt/job.h"
 
 #define LIBVIRT_TIMEOUT_MS 30000
-#define BEGIN_TIMEOUT_MS 60000
-#define JOB_END_TIMEOUT_MS 60000
 
 /* Somebody may just be cleaning up after a run that was killed. */
 #define LOCK_TRIES 200
@@ -55,35 +62,33 @@ static int take_lock(struct run *run, struct error *err)
             return 0;
         if (r == LOCK_READ_ONLY)
             return error_set(err, ERR_INPUT, "'%s' cannot be written to",
-                             run->options->output);
+                             point_place(run));
         if (stop_wait(-1, LOCK_TRY_MS) == STOP_NOW)
             return stop_check(err);
     }
     return error_set(err, ERR_BUSY,
                      "another run (process %d) works in '%s'; wait for it, or "
                      "choose another directory",
-                     (int)lock_holder(run->dirfd, LOCK_NAME),
-                     run->options->output);
+                     (int)lock_holder(run->dirfd, LOCK_NAME), point_place(run));
 }
 
 static int open_log(struct run *run, struct error *err)
 {
     char stamp[32];
     struct tm tm;
-    _cleanup_free_ char *name = NULL;
 
-    localtime_r(&run->started, &tm);
+    localtime_r(&run->begun, &tm);
     strftime(stamp, sizeof(stamp), "%m%d%Y%H%M%S", &tm);
-    name = text_dup_printf("backup.%s.%s.log", backup_level_asked(run->options),
-                           stamp);
-    if (!name)
+    run->log_name = text_dup_printf("backup.%s.%s.log",
+                                    backup_level_asked(run->options), stamp);
+    if (!run->log_name)
         return error_memory(err);
-    return log_open_file(run->dirfd, name, err);
+    return log_open_file(run->dirfd, run->log_name, err);
 }
 
 static int open_directory(struct run *run, struct error *err)
 {
-    const char *path = run->options->output;
+    const char *path = run->options->to_stdout ? "." : run->options->output;
 
     if (dir_make(path, 0700, err) < 0)
         return -1;
@@ -99,96 +104,61 @@ static int open_directory(struct run *run, struct error *err)
 static int open_domain(struct run *run, struct error *err)
 {
     const struct backup_options *o = run->options;
+    const struct session_options options = {
+        .uri = o->uri,
+        .user = o->user,
+        .password = o->password,
+        .timeout_ms = LIBVIRT_TIMEOUT_MS,
+    };
 
-    int active;
-
-    if (session_open(o->uri, LIBVIRT_TIMEOUT_MS, &run->session, err) < 0 ||
-        domain_open(run->session, o->domain, &run->domain, err) < 0)
+    if (session_open_with(&options, &run->session, err) < 0)
         return -1;
-    active = domain_is_active(run->domain, err);
-    if (active < 0)
-        return -1;
-    if (active == 0)
-        return error_set(err, ERR_INPUT,
-                         "domain '%s' is not running; start it (virsh start "
-                         "%s): powered-off domains cannot be backed up yet",
-                         o->domain, o->domain);
-    return 0;
+    return domain_open(run->session, o->domain, &run->domain, err);
 }
 
 /* A job that runs already would make libvirt refuse ours: say whose it is. */
-static int check_job(struct run *run, struct error *err)
+static int check_block_jobs(struct run *run, struct error *err)
 {
-    _cleanup_free_ char *socket = NULL;
-    int r = job_find(run->domain, &socket, err);
+    for (size_t i = 0; i < run->disk_count; i++) {
+        const char *target = run->disks[i].disk->target;
+        _cleanup_free_ char *what = NULL;
+        int r = domain_block_job(run->domain, target, &what, err);
 
-    if (r <= 0)
-        return r;
-    return error_set(err, ERR_BUSY,
-                     "a backup job of domain '%s' is already running%s%s; wait "
-                     "for it, or end it with: virsh domjobabort %s",
-                     domain_name(run->domain), socket ? ", on socket " : "",
-                     socket ? socket : "", domain_name(run->domain));
-}
-
-/* The user's socket: QEMU makes it, so it must be possible and not there. */
-static int check_socket(const struct run *run, struct error *err)
-{
-    const char *path = run->options->socketfile;
-
-    if (path[0] != '/')
-        return error_set(err, ERR_INPUT,
-                         "--socketfile takes an absolute path, not '%s'", path);
-    if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-        return error_set(err, ERR_EXISTS,
-                         "'%s' exists already; remove it, or choose another "
-                         "--socketfile",
-                         path);
-    return guardian_tell(run->guardian, FACT_SOCKET, path, err);
-}
-
-static int check_scratch(const struct run *run, struct error *err)
-{
-    const char *path = run->options->scratchdir;
-
-    if (!path)
-        return 0;
-    if (path[0] != '/')
-        return error_set(err, ERR_INPUT,
-                         "--scratchdir takes an absolute path, not '%s'", path);
-    if (faccessat(AT_FDCWD, path, F_OK, 0) < 0)
-        return error_errno(err, errno, "--scratchdir '%s'", path);
+        if (r < 0)
+            return -1;
+        if (r > 0)
+            return error_set(err, ERR_BUSY,
+                             "disk %s of domain '%s' has a block job (%s); "
+                             "wait for its end, or end it with: virsh blockjob "
+                             "%s %s --abort",
+                             target, domain_name(run->domain), what,
+                             domain_name(run->domain), target);
+    }
     return 0;
 }
 
-/* Names of places that do not exist yet. */
-static int name_places(struct run *run, struct error *err)
+static int check_job(struct run *run, struct error *err)
 {
-    if (check_scratch(run, err) < 0 ||
-        (run->options->socketfile && check_socket(run, err) < 0) ||
-        host_runtime_name(&run->runtime_dir, err) < 0)
-        return -1;
-    run->socket = run->options->socketfile
-                      ? strdup(run->options->socketfile)
-                      : text_dup_printf("%s/nbd", run->runtime_dir);
-    if (!run->socket)
-        return error_memory(err);
-    return guardian_tell(run->guardian, FACT_RUNTIME, run->runtime_dir, err);
-}
+    _cleanup_free_ char *socket = NULL;
+    int r;
 
-static int make_places(struct run *run, struct error *err)
-{
-    uid_t uid;
-    gid_t gid;
-
-    if (domain_qemu_user(run->domain, &uid, &gid, err) < 0 ||
-        host_runtime_make(run->runtime_dir, uid, gid, err) < 0)
-        return -1;
-    return checkpoints_open(run, err);
+    if (run->powered_off)
+        return 0;
+    r = job_find(run->domain, &socket, err);
+    if (r <= 0)
+        return r < 0 ? -1 : check_block_jobs(run, err);
+    return error_set(err, ERR_BUSY,
+                     "a backup job of domain '%s' is already running%s%s; wait "
+                     "for it, or end it with: virtnbdbackup -d %s -o %s -k",
+                     domain_name(run->domain), socket ? ", on socket " : "",
+                     socket ? socket : "", domain_name(run->domain),
+                     point_place(run));
 }
 
 static int name_files(struct run *run, struct error *err)
 {
+    if (point_is_dry(run))
+        return 0;
     for (size_t i = 0; i < run->disk_count; i++) {
         const struct run_disk *d = &run->disks[i];
         _cleanup_free_ char *sum = text_dup_printf("%s.chksum", d->data_file);
@@ -214,6 +184,7 @@ static int write_intent(struct run *run, struct manifest *m, struct error *err)
     memcpy(in->domain_uuid, domain_uuid(run->domain), sizeof(in->domain_uuid));
     in->level = run->level;
     in->pid = getpid();
+    in->started = run->started;
     if (point_set(&in->domain_name, domain_name(run->domain), err) < 0 ||
         point_set(&in->uri, session_uri(run->session), err) < 0 ||
         intent_place(run->dirfd, &in->place, err) < 0 ||
@@ -221,7 +192,7 @@ static int write_intent(struct run *run, struct manifest *m, struct error *err)
         point_set(&in->checkpoint, run->checkpoint, err) < 0 ||
         point_set(&in->runtime_dir, run->runtime_dir, err) < 0 ||
         point_set(&in->socket, run->socket, err) < 0 ||
-        point_time(run->started, &in->time, err) < 0 ||
+        point_time(run->begun, &in->time, err) < 0 ||
         name_files(run, err) < 0 || name_intent(in->point, &name, err) < 0)
         return -1;
     if (guardian_tell(run->guardian, FACT_DIRECTORY, run->directory, err) < 0 ||
@@ -265,139 +236,6 @@ static int remove_old_chain(struct run *run, struct error *err)
     return 0;
 }
 
-static const char *parent_name(const struct run *run, const struct run_disk *d)
-{
-    return d->parent < 0 ? NULL : run->chain->points[d->parent].name;
-}
-
-static int fill_job_disk(const struct run *run, struct run_disk *d,
-                         struct job_disk *ret, struct error *err)
-{
-    ret->target = d->disk->target;
-    ret->incremental = parent_name(run, d);
-    if (!ret->incremental)
-        return 0;
-    d->bitmap = job_bitmap_context(ret);
-    return d->bitmap ? 0 : error_memory(err);
-}
-
-/* Bitmaps of the name that the new checkpoint gets, which libvirt knows nothing
- * of any more, are in its way (libvirt's notes were lost, or a disk came from
- * another domain).  Outcome 1: some were deleted.
- */
-static int purge_bitmaps(struct run *run, struct error *err)
-{
-    int some = 0;
-
-    if (!run->checkpoint)
-        return 0;
-    for (size_t i = 0; i < run->disk_count; i++) {
-        const char *target = run->disks[i].disk->target;
-        int r = checkpoint_purge(run->domain, run->checkpoint, target, err);
-
-        if (r < 0)
-            return -1;
-        if (r > 0)
-            log_warning("%s: its image held a bitmap '%s' that libvirt knew "
-                        "nothing of; deleted",
-                        target, run->checkpoint);
-        some |= r;
-    }
-    return some;
-}
-
-/* Start the job; once more where stray bitmaps were in the way. */
-static int try_begin(struct run *run, const struct job_request *request,
-                     struct error *err)
-{
-    _cleanup_error_ struct error first = ERROR_INIT;
-    int purged;
-
-    if (job_begin(run->domain, request, &first) == 0)
-        return 0;
-    if (first.kind == ERR_LIBVIRT) {
-        if (job_undo(run->domain, request, JOB_END_TIMEOUT_MS, err) < 0)
-            return -1;
-        purged = purge_bitmaps(run, err);
-        if (purged < 0)
-            return -1;
-        if (purged > 0)
-            return job_begin(run->domain, request, err);
-    }
-    error_move(err, &first);
-    return -1;
-}
-
-static int begin_job(struct run *run, struct error *err)
-{
-    _cleanup_free_ struct job_disk *disks =
-        calloc(run->disk_count, sizeof(*disks));
-    struct job_request request = {
-        .socket_path = run->socket,
-        .scratch_dir = run->options->scratchdir ? run->options->scratchdir
-                                                : run->runtime_dir,
-        .prefix = run->point_uuid,
-        .disks = disks,
-        .disk_count = run->disk_count,
-        .checkpoint = run->checkpoint,
-        .description = run->description,
-        .timeout_ms = BEGIN_TIMEOUT_MS,
-    };
-
-    if (!disks)
-        return error_memory(err);
-    for (size_t i = 0; i < run->disk_count; i++)
-        if (fill_job_disk(run, &run->disks[i], &disks[i], err) < 0)
-            return -1;
-    /* Killed in the middle of this, libvirt goes on with it. */
-    if (guardian_tell(run->guardian, FACT_BEGIN_UNKNOWN, "1", err) < 0)
-        return -1;
-    if (try_begin(run, &request, err) < 0) {
-        /* libvirt may start it yet, when nobody waits for it any more. */
-        run->begin_unknown =
-            err->kind == ERR_TIMEOUT || err->kind == ERR_STOPPED;
-        return error_prefix(err, "start the backup job of domain '%s'",
-                            domain_name(run->domain));
-    }
-    if (guardian_tell(run->guardian, FACT_BEGIN_UNKNOWN, NULL, err) < 0)
-        return -1;
-    log_info("backup job started, %zu %s", run->disk_count,
-             run->disk_count == 1 ? "disk" : "disks");
-    return 0;
-}
-
-/* The data is safe already when this fails: the point is worth keeping. */
-static void finish_job(struct run *run)
-{
-    _cleanup_error_ struct error err = ERROR_INIT;
-
-    if (job_end(run->domain, run->socket, JOB_END_TIMEOUT_MS, &err) >= 0)
-        return;
-    log_error("the backup job of domain '%s' could not be ended (%s); end it "
-              "with: virsh domjobabort %s",
-              domain_name(run->domain), error_text(&err),
-              domain_name(run->domain));
-    run->left_over = run->job_left = run->hand_over = true;
-}
-
-/* A connection that broke has a reason that people can do something about. */
-static int explain(struct run *run, struct error *err)
-{
-    _cleanup_error_ struct error ignored = ERROR_INIT;
-
-    if (err->kind != ERR_NBD)
-        return -1;
-    if (domain_is_active(run->domain, &ignored) == 0)
-        return error_prefix(err, "domain '%s' was shut off during the backup",
-                            domain_name(run->domain));
-    if (!run->ended_early && job_find(run->domain, NULL, &ignored) == 0)
-        return error_prefix(err,
-                            "the backup job of domain '%s' was ended by "
-                            "somebody else",
-                            domain_name(run->domain));
-    return -1;
-}
-
 static void note_leftover(struct run *run, struct error *err)
 {
     log_error("the backup is complete, but cleaning up failed: %s; the next "
@@ -424,28 +262,120 @@ static void complete(struct run *run)
         note_leftover(run, &err);
 }
 
+/* Bytes changed since the parents of the disks.  A checkpoint tells of all its
+ * disks together, so disks of several parents count more than once: rather too
+ * much than too little.
+ */
+static int sum_changes(struct run *run, uint64_t *ret, struct error *err)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < run->disk_count; i++) {
+        ssize_t parent = run->disks[i].parent;
+        uint64_t size = 0;
+        bool counted = false;
+
+        for (size_t k = 0; k < i; k++)
+            counted |= run->disks[k].parent == parent;
+        if (counted)
+            continue;
+        if (checkpoint_changed_size(
+                run->domain, run->chain->points[parent].name, &size, err) < 0)
+            return -1;
+        sum += size;
+    }
+    *ret = sum;
+    return 0;
+}
+
+/* Is there less to save than what would make it worth while?  Outcome 1: yes.
+ * A disk that has to be saved whole always is.
+ */
+static int is_below_threshold(struct run *run, struct error *err)
+{
+    _cleanup_error_ struct error why = ERROR_INIT;
+    char changed[TEXT_SIZE_ROOM], least[TEXT_SIZE_ROOM];
+    uint64_t size = 0;
+
+    if (run->options->threshold == 0 || run->powered_off ||
+        (run->level != LEVEL_INC && run->level != LEVEL_DIFF))
+        return 0;
+    for (size_t i = 0; i < run->disk_count; i++)
+        if (run->disks[i].parent < 0)
+            return 0;
+    if (sum_changes(run, &size, &why) < 0) {
+        if (why.kind == ERR_STOPPED) {
+            error_move(err, &why);
+            return -1;
+        }
+        log_warning("--threshold: libvirt does not say how much has changed: "
+                    "%s",
+                    error_text(&why));
+        return 0;
+    }
+    if (size >= run->options->threshold)
+        return 0;
+    log_info("%s changed, less than the threshold of %s: nothing is saved",
+             text_size(size, changed),
+             text_size(run->options->threshold, least));
+    return 1;
+}
+
+/* The disks, read and written; their exports are closed again. */
+static int save_disks(struct run *run, struct error *err)
+{
+    if (exports_open(run, err) < 0)
+        return -1;
+    if (transfer_disks(run, err) < 0)
+        return exports_explain(run, err);
+    exports_close(run);
+    return 0;
+}
+
+/* Outcome 1: not worth it. */
+static int read_disks(struct run *run, struct error *err)
+{
+    int r;
+
+    if (run->disk_count == 0)
+        return 0;
+    if (track_disks(run, err) < 0)
+        return -1;
+    r = is_below_threshold(run, err);
+    if (r != 0)
+        return r;
+    if (run->options->print_only)
+        return dry_print(run, err);
+    if (run->options->start_only)
+        return dry_start(run, err);
+    return save_disks(run, err);
+}
+
 static int make_point(struct run *run, struct error *err)
 {
     _cleanup_manifest_ struct manifest m = MANIFEST_INIT;
+    int r;
 
-    if (chain_continue(run->chain, &m, err) < 0 ||
-        domain_xml(run->domain, &run->xml, err) < 0 ||
-        commit_describe(run, &m, err) < 0 || name_places(run, err) < 0 ||
-        write_intent(run, &m, err) < 0 || make_places(run, err) < 0)
+    if (domain_xml(run->domain, &run->xml, err) < 0 ||
+        chain_continue(run->chain, &m, err) < 0 ||
+        commit_describe(run, &m, err) < 0 || places_name(run, err) < 0 ||
+        archive_replace(run, err) < 0 || write_intent(run, &m, err) < 0 ||
+        places_make(run, err) < 0)
         return -1;
     if (run->level == LEVEL_FULL && run->checkpoint &&
         remove_old_chain(run, err) < 0)
         return -1;
-    if (run->disk_count > 0) {
-        if (track_disks(run, err) < 0 || begin_job(run, err) < 0)
-            return -1;
-        if (transfer_disks(run, err) < 0)
-            return explain(run, err);
-        finish_job(run);
+    r = read_disks(run, err);
+    if (r < 0)
+        return -1;
+    if (r > 0 || point_is_dry(run)) {
+        run->skipped = true;
+        return 0;
     }
     if (commit_point(run, &m, err) < 0)
         return -1;
-    complete(run);
+    if (!run->delivered)
+        complete(run);
     return 0;
 }
 
@@ -459,14 +389,32 @@ static int adopt(struct run *run, struct error *err)
                            domain_uuid(run->domain), &run->chain, err);
 }
 
+static int open_chain(struct run *run, struct error *err)
+{
+    if (run->options->to_stdout)
+        return archive_open(run, err);
+    if (chain_open(run->dirfd, &run->chain, err) < 0)
+        return -1;
+    return adopt(run, err);
+}
+
 static int run_checked(struct run *run, struct error *err)
 {
-    if (open_domain(run, err) < 0 ||
-        recover_directory(run->dirfd, run->session, err) < 0 ||
-        chain_open(run->dirfd, &run->chain, err) < 0 || adopt(run, err) < 0 ||
-        point_choose_disks(run, err) < 0 || point_prepare(run, err) < 0 ||
-        check_job(run, err) < 0)
+    if (open_domain(run, err) < 0)
         return -1;
+    if (run->options->kill_only)
+        return dry_kill(run, err);
+    if (recover_directory(run->dirfd, run->session, err) < 0 ||
+        open_chain(run, err) < 0 || power_find(run, err) < 0)
+        return -1;
+    if (run->powered_off && run->options->start_only)
+        return error_set(err, ERR_INPUT,
+                         "domain '%s' is powered off: it can run no job; "
+                         "start it",
+                         domain_name(run->domain));
+    if (point_prepare(run, err) < 0 || check_job(run, err) < 0)
+        return -1;
+    extras_report(run);
     return make_point(run, err);
 }
 
@@ -478,6 +426,9 @@ static void undo(struct run *run)
     _cleanup_error_ struct error err = ERROR_INIT;
     int r = 0;
 
+    /* The guest itself is put back for both ways out, see put_back. */
+    run->intent.started = run->intent.frozen = run->intent.suspended = false;
+    offline_close(run);
     if (run->begin_unknown) {
         log_warning("libvirt has not said whether the job begins; a process in "
                     "the background waits for it and cleans up");
@@ -498,37 +449,74 @@ static void undo(struct run *run)
     log_error(
         "cleaning up after the failure did not work either: %s; a process "
         "in the background tries again, and so does the next run in '%s'",
-        error_text(&err), run->options->output);
+        error_text(&err), point_place(run));
+    if (run->delivered)
+        run->left_over = true;
     run->hand_over = true;
 }
 
 static void log_summary(const struct run *run)
 {
-    char data[TEXT_SIZE_ROOM], file[TEXT_SIZE_ROOM], took[TEXT_SIZE_ROOM];
-    uint64_t read = 0, stored = 0;
+    char read[TEXT_SIZE_ROOM], stored[TEXT_SIZE_ROOM], zero[TEXT_SIZE_ROOM],
+        rest[TEXT_SIZE_ROOM], took[TEXT_SIZE_ROOM], rate[TEXT_SIZE_ROOM];
+    struct disk_result sum = {0};
+    uint64_t seconds = (uint64_t)(time(NULL) - run->begun);
 
     for (size_t i = 0; i < run->disk_count; i++) {
-        read += run->disks[i].result.read_size;
-        stored += run->disks[i].result.file_size;
+        const struct disk_result *d = &run->disks[i].result;
+
+        sum.read_size += d->read_size;
+        sum.file_size += d->file_size;
+        sum.zero_size += d->zero_size;
+        sum.virtual_size += d->virtual_size;
+        sum.dirty_size += d->dirty_size;
     }
-    log_info("backup of %zu %s finished in %s: %s read, %s in files, point "
-             "'%s'",
+    log_info("%s read (%s zero, %s unchanged), %s stored",
+             text_size(sum.read_size, read), text_size(sum.zero_size, zero),
+             text_size(sum.virtual_size - sum.dirty_size, rest),
+             text_size(sum.file_size, stored));
+    log_info("backup of %zu %s finished in %s (%s/s): point '%s'",
              run->disk_count, run->disk_count == 1 ? "disk" : "disks",
-             text_duration((uint64_t)(time(NULL) - run->started), took),
-             text_size(read, data), text_size(stored, file), run->point);
+             text_duration(seconds, took),
+             text_size(sum.read_size / MAX_OF(seconds, (uint64_t)1), rate),
+             run->point);
+}
+
+/* Everything that is not the point's: whether the run failed or not. */
+static void put_back(struct run *run)
+{
+    if (run->domain && run->session) {
+        session_ignore_stop(run->session);
+        quiesce_finish(run);
+        power_restore(run);
+    }
+}
+
+static int exit_status(const struct run *run)
+{
+    if (run->left_over)
+        return EXIT_LEFTOVER;
+    return run->options->strict && log_count_warnings() > 0 ? EXIT_WARNINGS
+                                                            : EXIT_OK;
 }
 
 static void run_done(struct run *run)
 {
     point_done(run);
+    boot_done(run);
+    guest_done(run);
+    sink_free(run->archive);
     chain_free(run->chain);
+    chain_free(run->old_chain);
     domain_close(run->domain);
     session_close(run->session);
     intent_done(&run->intent);
     free(run->xml);
     free(run->directory);
+    free(run->log_name);
     free(run->runtime_dir);
     free(run->socket);
+    free(run->scratch_dir);
     lock_release(&run->lockfd);
     closep(&run->dirfd);
 }
@@ -542,7 +530,7 @@ int run_backup(const struct backup_options *options, int argc, char **argv,
         .lockfd = -1,
         .checkpointfd = -1,
         .guardian = guardian,
-        .started = time(NULL),
+        .begun = time(NULL),
     };
     _cleanup_error_ struct error err = ERROR_INIT;
     int r;
@@ -556,14 +544,15 @@ int run_backup(const struct backup_options *options, int argc, char **argv,
         startup_banner(argc, argv);
         r = run_checked(&run, &err);
     }
-    *ret_hand_over = run.hand_over;
-    if (r == 0) {
+    if (r == 0 && !run.kept && !run.skipped && !options->kill_only)
         log_summary(&run);
-        return run.left_over ? EXIT_LEFTOVER : EXIT_OK;
-    }
-    if (!run.committed)
+    /* A run that only looked leaves no more behind than one that failed. */
+    if (!run.committed && !run.kept)
         undo(&run);
+    put_back(&run);
     *ret_hand_over = run.hand_over;
+    if (r == 0)
+        return exit_status(&run);
     log_error("%s", error_text(&err));
     return exit_from_error(&err);
 }

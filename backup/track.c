@@ -183,6 +183,11 @@ static int judge(struct tracker *t, size_t point, struct error *err)
                                     "another backup",
                                     p->name),
                     err);
+    if (t->run->powered_off) {
+        /* Nobody but qemu-nbd can say what the bitmap is worth. */
+        t->verdicts[point] = VERDICT_SOUND;
+        return 0;
+    }
     r = checkpoint_validate(t->run->domain, p->name, &why, err);
     if (r < 0)
         return -1;
@@ -201,8 +206,7 @@ static int probe(struct tracker *t, const struct run_disk *d,
                             .incremental = checkpoint};
     struct job_request request = {
         .socket_path = run->socket,
-        .scratch_dir = run->options->scratchdir ? run->options->scratchdir
-                                                : run->runtime_dir,
+        .scratch_dir = run->scratch_dir,
         .prefix = run->point_uuid,
         .disks = &disk,
         .disk_count = 1,
@@ -222,8 +226,8 @@ static int probe(struct tracker *t, const struct run_disk *d,
     return *ret_why ? 0 : error_memory(err);
 }
 
-static int save_whole(struct run *run, struct run_disk *d, const char *why,
-                      struct error *err)
+int track_give_up(struct run *run, struct run_disk *d, const char *why,
+                  struct error *err)
 {
     if (run->options->no_fallback)
         return error_set(err, ERR_INPUT,
@@ -255,22 +259,22 @@ static int track_disk(struct tracker *t, struct run_disk *d, struct error *err)
     int r;
 
     if (parent < 0)
-        return save_whole(run, d, "it is new in this backup", err);
+        return track_give_up(run, d, "it is new in this backup", err);
     p = &run->chain->points[parent];
     m = manifest_find_disk(&p->manifest, target);
     if (!m)
-        return save_whole(run, d, "its last state is not ours", err);
+        return track_give_up(run, d, "its last state is not ours", err);
     if (is_replaced(d, m))
-        return save_whole(run, d, "it is another image than last time", err);
+        return track_give_up(run, d, "it is another image than last time", err);
     if (t->verdicts[parent] == VERDICT_UNKNOWN &&
         judge(t, (size_t)parent, err) < 0)
         return -1;
     if (t->verdicts[parent] == VERDICT_LOST)
-        return save_whole(run, d, t->reasons[parent], err);
+        return track_give_up(run, d, t->reasons[parent], err);
     if (t->verdicts[parent] == VERDICT_SUSPECT) {
         r = probe(t, d, p->name, &why, err);
         if (r <= 0)
-            return r < 0 ? -1 : save_whole(run, d, why, err);
+            return r < 0 ? -1 : track_give_up(run, d, why, err);
     }
     d->level = run->level;
     d->parent = parent;
@@ -284,7 +288,7 @@ int track_disks(struct run *run, struct error *err)
     size_t points = run->chain->point_count;
 
     for (size_t i = 0; i < run->disk_count; i++) {
-        run->disks[i].level = run->level;
+        run->disks[i].level = run->disks[i].raw_disk ? LEVEL_COPY : run->level;
         run->disks[i].parent = -1;
         if (track_source_id(run->disks[i].disk, &run->disks[i].source_id, err) <
             0)
@@ -297,7 +301,7 @@ int track_disks(struct run *run, struct error *err)
     if (!t.verdicts || !t.reasons)
         return error_memory(err);
     if (checkpoint_list(run->domain, &t.known, err) < 0 ||
-        redefine_forgotten(&t, err) < 0)
+        (!run->powered_off && redefine_forgotten(&t, err) < 0))
         return -1;
     for (size_t i = 0; i < run->disk_count; i++)
         if (track_disk(&t, &run->disks[i], err) < 0)

@@ -19,6 +19,12 @@
  */
 must_check int track_disks(struct run *run, struct error *err);
 
+/* Save the disk whole within this point, since `why`.  ERR_INPUT with
+ * --no-fallback.
+ */
+must_check int track_give_up(struct run *run, struct run_disk *d,
+                             const char *why, struct error *err);
+
 /* What identifies the image behind a disk, as far as we can see it: a string
  * for the manifest, "" if it cannot be examined.
  */

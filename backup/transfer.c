@@ -6,30 +6,35 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "base/rate.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "base/workers.h"
 #include "cli/startup.h"
+#include "exports.h"
+#include "quiesce.h"
 #include "sink/dir.h"
-#include "virt/job.h"
 #include "wake.h"
 
 #define WRITER_THREADS 2
+#define RETRY_SECONDS 10
 #define TICK_MS 200
 #define IO_TIMEOUT_MS 120000
-#define JOB_END_TIMEOUT_MS 60000
 
 struct transfer {
     struct run *run;
     struct sink *sink;
+    struct sink *own_sink; /* NULL: it is the run's archive */
     struct workers *writers;
     struct workers *codecs;
     struct progress *progress;
+    struct rate rate; /* of all disks together */
     unsigned threads;
     int wake_fd; /* a disk thread ended, or a disk failed */
     pthread_mutex_t lock;
@@ -40,16 +45,12 @@ struct transfer {
     struct error error; /* the first one */
 };
 
-static struct disk_task make_task(const struct transfer *t,
-                                  const struct run_disk *d)
+struct disk_task transfer_task(const struct run *run, const struct run_disk *d)
 {
-    const struct run *run = t->run;
-
     return (struct disk_task){
         .name = d->disk->target,
         .format = d->disk->format,
-        .target = {.socket_path = run->socket, .export_name = d->disk->target},
-        .sink = t->sink,
+        .target = d->target,
         .dirfd = run->dirfd,
         .data_file = d->data_file,
         .index_file = d->index_file,
@@ -59,14 +60,25 @@ static struct disk_task make_task(const struct transfer *t,
         .parent_size = d->parent_size,
         .read_zeroes = run->options->no_sparse_detection,
         .zero_frames = run->options->zero_frames,
-        .level = run->options->compress,
+        .raw = d->raw,
+        .ask_nbdinfo = run->options->ask_nbdinfo,
+        .level = d->raw ? 0 : run->options->compress,
         .cover = d->cover,
-        .memory = TRANSFER_MEMORY / t->threads,
-        .writers = t->writers,
-        .codecs = t->codecs,
-        .progress = t->progress,
         .io_timeout_ms = IO_TIMEOUT_MS,
     };
+}
+
+static struct disk_task make_task(struct transfer *t, const struct run_disk *d)
+{
+    struct disk_task task = transfer_task(t->run, d);
+
+    task.sink = t->sink;
+    task.memory = TRANSFER_MEMORY / t->threads;
+    task.writers = t->writers;
+    task.codecs = t->codecs;
+    task.progress = t->progress;
+    task.rate = t->run->options->bwlimit > 0 ? &t->rate : NULL;
+    return task;
 }
 
 static struct run_disk *next_disk(struct transfer *t)
@@ -92,10 +104,9 @@ static void note_failure(struct transfer *t, const char *disk,
 
 static void log_result(const struct run_disk *d)
 {
-    char size[TEXT_SIZE_ROOM], read[TEXT_SIZE_ROOM], file[TEXT_SIZE_ROOM];
+    char read[TEXT_SIZE_ROOM], file[TEXT_SIZE_ROOM];
 
-    log_info("%s of %s read, file %s: %s", text_size(d->result.read_size, read),
-             text_size(d->result.virtual_size, size),
+    log_info("%s read, %s in '%s'", text_size(d->result.read_size, read),
              text_size(d->result.file_size, file), d->data_file);
 }
 
@@ -130,26 +141,14 @@ static bool all_ended(struct transfer *t, bool *ret_failed)
     return t->busy == 0;
 }
 
-/* The other disks would go on for hours for nothing: without the job their
- * connections break.
- */
-static void end_early(struct transfer *t)
-{
-    _cleanup_error_ struct error err = ERROR_INIT;
-
-    t->run->ended_early = true;
-    log_debug("a disk failed; ending the job");
-    if (job_end(t->run->domain, t->run->socket, JOB_END_TIMEOUT_MS, &err) < 0)
-        log_debug("end the job: %s", error_text(&err));
-}
-
 static void watch(struct transfer *t)
 {
     bool failed = false, ended_early = false;
+    time_t retry = time(NULL) + RETRY_SECONDS;
 
     while (!all_ended(t, &failed)) {
         if (failed && !ended_early) {
-            end_early(t);
+            exports_break(t->run);
             ended_early = true;
         }
         /* After a stop was asked for, the disk threads end by themselves;
@@ -159,6 +158,10 @@ static void watch(struct transfer *t)
         else if (stop_wait(t->wake_fd, TICK_MS) == STOP_READY)
             wake_clear(t->wake_fd);
         progress_tick(t->progress);
+        if (time(NULL) >= retry) {
+            quiesce_retry(t->run);
+            retry = time(NULL) + RETRY_SECONDS;
+        }
     }
 }
 
@@ -166,7 +169,9 @@ static int start_helpers(struct transfer *t, struct error *err)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
-    t->writers = workers_new(WRITER_THREADS, "writer", err);
+    /* An archive is written in order. */
+    t->writers =
+        workers_new(t->run->archive ? 1 : WRITER_THREADS, "writer", err);
     if (!t->writers)
         return -1;
     if (t->run->options->compress == 0)
@@ -201,6 +206,8 @@ static unsigned count_threads(const struct run *run)
 {
     size_t n = run->disk_count;
 
+    if (run->archive)
+        return n > 0;
     if (run->options->workers > 0)
         n = MIN_OF(n, (size_t)run->options->workers);
     return (unsigned)MIN_OF(n, (size_t)TRANSFER_DISKS_MAX);
@@ -211,10 +218,22 @@ static void transfer_done(struct transfer *t)
     workers_free(t->writers);
     workers_free(t->codecs);
     progress_free(t->progress);
-    sink_free(t->sink);
+    sink_free(t->own_sink);
+    rate_done(&t->rate);
     closep(&t->wake_fd);
     pthread_mutex_destroy(&t->lock);
     error_clear(&t->error);
+}
+
+static int open_sink(struct transfer *t, struct error *err)
+{
+    t->sink = t->run->archive;
+    if (t->sink)
+        return 0;
+    if (dir_sink_new(t->run->dirfd, DIR_AUTO, &t->own_sink, err) < 0)
+        return -1;
+    t->sink = t->own_sink;
+    return 0;
 }
 
 int transfer_disks(struct run *run, struct error *err)
@@ -223,14 +242,15 @@ int transfer_disks(struct run *run, struct error *err)
         .run = run, .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 
     pthread_mutex_init(&t.lock, NULL);
+    rate_init(&t.rate, run->options->bwlimit);
     if (t.wake_fd < 0)
         return error_errno(err, errno, "make an event descriptor");
     t.threads = count_threads(run);
     if (t.threads == 0)
         return 0;
     t.progress = progress_new(startup_progress(&run->options->common), stderr);
-    if (dir_sink_new(run->dirfd, DIR_AUTO, &t.sink, err) < 0 ||
-        start_helpers(&t, err) < 0 || run_threads(&t, err) < 0)
+    if (open_sink(&t, err) < 0 || start_helpers(&t, err) < 0 ||
+        run_threads(&t, err) < 0)
         return -1;
     if (t.failed) {
         /* What the user asked for is the reason, not what it broke. */

@@ -17,6 +17,11 @@
 /* Disks that are read at the same time at the most. */
 #define TRANSFER_DISKS_MAX 8
 
+/* What there is to do for one disk, without what all disks share: enough to
+ * examine it.
+ */
+struct disk_task transfer_task(const struct run *run, const struct run_disk *d);
+
 /* Back up every disk of the run.  After the first failure the others are
  * ended, by ending the job that serves them.
  */

@@ -309,7 +309,7 @@ wait_for_data() {
     sum=$(sha256sum <"$T/b/vda.inc.virtnbdbackup.1.data")
     lab_write vm1 vda 0x33 1M 1M
     lab_virsh destroy vm1
-    run -1 backup -d vm1 -l inc -o "$T/b"
+    backup -d vm1 -l inc -o "$T/b"
     lab_virsh start vm1
     lab_write vm1 vda 0x44 2M 1M
     remember 2

@@ -29,6 +29,7 @@ struct variant {
     int level;
     bool cover;
     unsigned memory;
+    bool raw;
 };
 
 /* A directory for one backup of one disk, and the threads for it. */
@@ -78,6 +79,7 @@ static inline struct disk_task bench_task(const struct bench *b,
         .dirfd = b->lab.dirfd,
         .data_file = b->data.text,
         .index_file = b->index.text,
+        .raw = v->raw,
         .checkpoint = "virtnbdbackup.0",
         .parent = "",
         .level = v->level,
@@ -129,6 +131,7 @@ static inline void bench_commit(struct bench *b, const struct variant *v)
 
     lab_manifest(&plan, &m);
     d->level = LEVEL_FULL;
+    d->raw = v->raw;
     d->compressed = v->level > 0;
     d->virtual_size = b->result.virtual_size;
     d->data_size = b->result.data_size;

@@ -42,11 +42,6 @@ refused() {
     ls "$T"/b/backup.copy.*.log
 }
 
-@test "a domain that is off" {
-    lab_domain --off vm1 vda=a.qcow2,size=1M
-    refused 1 "virsh start" backup -d vm1 -o "$T/b"
-}
-
 @test "a libvirt that is not there" {
     refused 1 "libvirt" backup -U "qemu+unix:///session?socket=/nowhere" \
         -d vm1 -o "$T/b"
@@ -146,4 +141,14 @@ refused() {
     ls "$T"/b/intent.*.json
     backup -d vm1 -o "$T/b"
     restore -i "$T/b" -o verify
+}
+
+@test "a disk with a block job" {
+    lab_domain vm1 vda=a.qcow2,size=64M
+    lab_write vm1 vda 0x11 0 32M
+    lab_virsh blockcopy vm1 vda "$LAB_DISKS/copy.qcow2" --transient-job \
+        --bandwidth 1
+    refused 1 "block job" backup -d vm1 -l full -o "$T/b"
+    lab_virsh blockjob vm1 vda --abort
+    backup -d vm1 -l full -o "$T/b"
 }

@@ -7,6 +7,7 @@
 #include <semaphore.h>
 #include <sys/mount.h>
 
+#include "base/log.h"
 #include "verify.h"
 
 static const struct variant plain = {0, false, 4U << 20};
@@ -134,18 +135,22 @@ static void test_server_silent(void)
     check_broken_server(&packed, SIGSTOP, 1500, ERR_TIMEOUT, "no answer for");
 }
 
-/* A stop in the middle, with reads in flight that nobody will answer.  It is
- * never taken back, so this runs in a process of its own.
+/* A stop in the middle, with reads in flight that nobody will answer, or none
+ * that the rate would allow for hours.  It is never taken back, so this runs in
+ * a process of its own.
  */
-static void stopped_run(const struct variant *v)
+static void stopped_run(const struct variant *v, bool limited)
 {
     _cleanup_bench_ struct bench b = bench_new();
     _cleanup_server_ struct server s = SERVER_INIT;
+    _cleanup_(rate_done) struct rate rate = {0};
     struct run r = {.task = bench_task(&b, &s, v)};
     long long begun;
 
-    nbdkit_start(&s, "--filter=delay pattern 64M rdelay=60");
+    rate_init(&rate, limited ? 1 : 0);
+    nbdkit_start(&s, "--filter=delay pattern 64M rdelay=%d", limited ? 0 : 60);
     r.task.target.socket_path = s.socket;
+    r.task.rate = &rate;
     run_start(&r);
     wait_for_file(&b);
     begun = clock_ms();
@@ -170,6 +175,8 @@ static void test_stop(void)
 {
     check_stop("plain");
     check_stop("packed");
+    check_stop("plain limited");
+    check_stop("packed limited");
 }
 
 /* A tmpfs of `size` at `path`; false where we may not. */
@@ -363,9 +370,10 @@ int main(int argc, char **argv)
     need("qemu-img qemu-io qemu-nbd nbdkit");
     work_dir_make();
     seed_random();
+    log_limit(LOG_LEVEL_WARNING);
     CHECK_OK(stop_init(&err), &err);
     if (argc > 1) {
-        stopped_run(strcmp(argv[1], "plain") == 0 ? &plain : &packed);
+        stopped_run(strcmp(argv[1], "plain") == 0 ? &plain : &packed, argc > 2);
         return check_this_failed;
     }
     RUN(test_read_error);

@@ -6,6 +6,7 @@
  * verified byte for byte, then restored into a new image, which must equal the
  * first one.  SEED repeats a run.
  */
+#include "base/log.h"
 #include "verify.h"
 
 #define ROUNDS 4
@@ -235,6 +236,7 @@ int main(void)
     need("qemu-img qemu-io qemu-nbd nbdkit");
     work_dir_make();
     seed_random();
+    log_limit(LOG_LEVEL_WARNING);
     CHECK_OK(stop_init(&err), &err);
     RUN(test_empty);
     RUN(test_no_bytes);

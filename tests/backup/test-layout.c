@@ -146,6 +146,46 @@ static void test_equals_writer(void)
         compare_once();
 }
 
+/* An image is the disk itself, whatever the limits are. */
+static void compare_raw(void)
+{
+    _cleanup_extents_ struct extent_list list = EXTENT_LIST_INIT;
+    struct plan_policy policy = {0, true, true};
+    struct text file = {NULL, 0, 0};
+    struct layout_piece piece;
+    struct layout l;
+    uint64_t size;
+
+    random_list(&list, &size);
+    layout_begin_raw(&l, &list, &policy);
+    while (!layout_ended(&l)) {
+        uint64_t limit = layout_position(&l) + 1 + (uint64_t)rand() % 50000;
+
+        while (layout_next(&l, limit, &piece)) {
+            const struct extent *e;
+
+            CHECK_EQ_U64(piece.file_offset, file.length);
+            CHECK_EQ_U64(piece.disk_offset, file.length);
+            e = &list.items[extent_find(&list, piece.disk_offset)];
+            CHECK(piece.kind ==
+                  (e->kind == EXTENT_DATA ? LAYOUT_READ : LAYOUT_HOLE));
+            CHECK_EQ_U64(piece.frame_starts, piece.disk_offset == e->offset);
+            CHECK_EQ_U64(piece.frame_ends,
+                         piece.disk_offset + piece.length == extent_end(e));
+            apply(&file, &piece);
+        }
+    }
+    CHECK_EQ_U64(file.length, size);
+    CHECK_EQ_U64(layout_position(&l), size);
+    free(file.bytes);
+}
+
+static void test_raw(void)
+{
+    for (int i = 0; i < 20; i++)
+        compare_raw();
+}
+
 static void test_hole_ahead(void)
 {
     _cleanup_extents_ struct extent_list list = EXTENT_LIST_INIT;
@@ -177,6 +217,7 @@ int main(void)
     printf("# SEED=%u\n", seed);
     srand(seed);
     RUN(test_equals_writer);
+    RUN(test_raw);
     RUN(test_hole_ahead);
     return check_result();
 }

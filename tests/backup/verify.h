@@ -160,11 +160,11 @@ static inline void verify_stream(const struct bench *b, const struct variant *v,
     CHECK_EQ_U64(data, reader_meta(r)->data_size);
 }
 
-/* Hashes and zeroes of the index against the raw image; what it says was read
- * and left out against the result.
+/* Hashes and zeroes of the index against the raw image; what it calls data and
+ * zero against the result.
  */
 static inline void verify_hashes(const struct bench *b, const struct index *idx,
-                                 int raw)
+                                 int raw, uint64_t expected_data)
 {
     uint64_t data = 0, zero = 0;
     unsigned char hash[INDEX_HASH_SIZE];
@@ -185,7 +185,7 @@ static inline void verify_hashes(const struct bench *b, const struct index *idx,
         index_hash_block(verify_a, (size_t)r.length, hash);
         CHECK_MEM(hash, r.hash, sizeof(hash));
     }
-    CHECK_EQ_U64(data, b->result.read_size);
+    CHECK_EQ_U64(data, expected_data);
     CHECK_EQ_U64(zero, b->result.zero_size);
     CHECK_EQ_U64(index_file_size(idx), b->result.file_size);
 }
@@ -264,8 +264,39 @@ static inline void verify_backup(const struct bench *b, const struct variant *v,
     CHECK_EQ_U64(file_adler(fd, b->result.file_size), b->result.adler);
     CHECK(index_covers(idx));
     verify_stream(b, v, fd, raw, size);
-    verify_hashes(b, idx, raw);
+    verify_hashes(b, idx, raw, b->result.read_size);
     verify_scan(idx, scan);
+    verify_holes(b, idx, fd);
+}
+
+/* The same for a raw image: the file is the disk, and its index says so. */
+static inline void verify_image(const struct bench *b, const char *raw_name,
+                                uint64_t size)
+{
+    _cleanup_error_ struct error err = ERROR_INIT;
+    _cleanup_close_ int raw = work_open(raw_name);
+    _cleanup_close_ int fd =
+        openat(b->lab.dirfd, b->data.text, O_RDONLY | O_CLOEXEC);
+    _cleanup_(index_freep) struct index *idx = NULL;
+
+    CHECK_EQ_U64(b->result.virtual_size, size);
+    CHECK_EQ_U64(b->result.file_size, size);
+    CHECK_EQ_U64(b->result.data_size + b->result.zero_size, size);
+    CHECK_OK(index_open(b->lab.dirfd, b->index.text, b->result.index_hash, &idx,
+                        &err),
+             &err);
+    REQUIRE(raw >= 0 && fd >= 0 && idx);
+    CHECK(index_covers(idx));
+    CHECK(same(fd, 0, raw, 0, size));
+    CHECK_EQ_U64(file_adler(fd, size), b->result.adler);
+    for (size_t i = 0; i < index_count(idx); i++) {
+        struct index_record r = index_get(idx, i);
+
+        CHECK_EQ_U64(r.file_offset, r.offset);
+        CHECK_EQ_U64(r.stored_length, r.length);
+        CHECK(!r.compressed);
+    }
+    verify_hashes(b, idx, raw, b->result.data_size);
     verify_holes(b, idx, fd);
 }
 

@@ -82,7 +82,35 @@ guest_remove() {
 
 # guest_write: some requests to some of the disks.
 guest_write() {
-    local disk i count offset length lines=
+    local lines
+    requests
+    [ -n "$lines" ] || return 0
+    say "writes: $(tr '\n' ',' <<<"${lines%$'\n'}")"
+    lab_io_many "$VM" <<<"${lines%$'\n'}" || wrong "the guest cannot write"
+}
+
+# The same while it is off: what is done to the images by hand.
+guest_write_off() {
+    local lines disk command
+    local -a commands
+    requests
+    [ -n "$lines" ] || return 0
+    say "writes while off: $(tr '\n' ',' <<<"${lines%$'\n'}")"
+    for disk in "${DISKS[@]}"; do
+        commands=()
+        while read -r command; do
+            commands+=(-c "$command")
+        done < <(sed -n "s/^$disk //p" <<<"$lines")
+        [ ${#commands[@]} = 0 ] ||
+            lab_run qemu-io -f qcow2 -d unmap "${commands[@]}" \
+                "$LAB_DISKS/${FILE[$disk]}" >/dev/null || wrong "qemu-io"
+    done
+}
+
+# requests: lines becomes "DISK COMMAND" lines.
+requests() {
+    local disk i count offset length
+    lines=
     for disk in "${DISKS[@]}"; do
         chance 80 || continue
         rnd 10
@@ -107,9 +135,6 @@ guest_write() {
             lines+="$disk $REPLY $offset $length"$'\n'
         done
     done
-    [ -n "$lines" ] || return 0
-    say "writes: $(tr '\n' ',' <<<"${lines%$'\n'}")"
-    lab_io_many "$VM" <<<"${lines%$'\n'}" || wrong "the guest cannot write"
 }
 
 # Keep a copy of one disk's image for image_revert; the guest is off.
@@ -301,12 +326,40 @@ guest_restart() {
     guest_start
 }
 
+# The image becomes the backing file of a new one, while the guest runs.
+snapshot_external() {
+    local disk
+    any "${DISKS[@]}"
+    disk=$REPLY
+    IMAGES=$((IMAGES + 1))
+    say "disk $disk: external snapshot, $VM-$IMAGES.qcow2 over ${FILE[$disk]}"
+    lab_virsh snapshot-create-as "$VM" --no-metadata --disk-only --atomic \
+        $(printf -- '--diskspec %s,snapshot=no ' "${DISKS[@]}" |
+            sed "s|$disk,snapshot=no|$disk,file=$LAB_DISKS/$VM-$IMAGES.qcow2|") \
+        >/dev/null || wrong "snapshot-create-as"
+    FILE[$disk]=$VM-$IMAGES.qcow2
+    # What is a backing file now must not come back as the image itself.
+    OLD=()
+}
+
+snapshot_internal() {
+    local disk
+    guest_off
+    any "${DISKS[@]}"
+    disk=$REPLY
+    say "disk $disk: internal snapshot"
+    lab_run qemu-img snapshot -c "s$IMAGES" "$LAB_DISKS/${FILE[$disk]}" ||
+        wrong "qemu-img snapshot"
+    guest_start
+}
+
 # guest_change: perhaps one of the things that happen to guests.
 guest_change() {
     draw nothing 55 guest_restart 6 bitmap_remove 5 qemu_kill 4 \
         "disk_add live" 3 "disk_add off" 3 disk_remove 2 disk_replace 3 \
         image_revert 5 disks_swap 2 "disk_grow live" 4 "disk_grow off" 3 \
-        metadata_delete 4 metadata_undefine 3 libvirtd_kill 2
+        metadata_delete 4 metadata_undefine 3 libvirtd_kill 2 \
+        snapshot_external 3 snapshot_internal 2
     [ "$REPLY" != nothing ] || return 0
     $REPLY
 }

@@ -15,6 +15,8 @@
 #   ARGS, STATUS    of the last run; its stderr is $LAB/err
 
 declare -A NAME FULL NEWEST
+OFF=
+START=
 
 dirs_make() {
     BASE=$LAB_TARGET/$VM
@@ -291,7 +293,9 @@ point() {
     local dir=$1 level=$2 trouble
     ARGS=(-d "$VM" -l "$level" -o "$BASE/$dir")
     [ -z "${NAME[$dir]}" ] || ARGS+=(--chain "${NAME[$dir]}")
+    [ -z "$START" ] || ARGS+=("$START")
     options "$level"
+    BOTH=
     draw nothing 62 kill 6 kill_both 5 kill_call 8 error_call 6 full 4 \
         readonly 3 term 3 no_fallback 3
     trouble=$REPLY
@@ -299,7 +303,10 @@ point() {
     case $trouble in
     nothing) ;;
     kill) try "$dir" kill 0 137 ;;
-    kill_both) try "$dir" kill_both 0 1 137 ;;
+    kill_both)
+        BOTH=1
+        try "$dir" kill_both 0 1 137
+        ;;
     # 1: a child was hit before it became another program.
     kill_call) try "$dir" kill_call 0 1 137 ;;
     error_call | full) try "$dir" "$trouble" 0 1 ;;
@@ -314,10 +321,33 @@ point() {
     if [ "$trouble" != nothing ] && [ -n "$POINT" ]; then
         # Complete all the same: a full or copy would be refused now.
         [ "$trouble" = kill_both ] || return 0
+        [ -z "$OFF" ] || return 0
         ARGS[3]=auto
     fi
     draw plain 3 busy 1
+    [ -z "$OFF" ] || REPLY=plain
     try "$dir" "$REPLY" 0
+}
+
+# point_off DIR LEVEL: the same of the guest while it is off, or started for
+# the time of the run.
+point_off() {
+    lab_virsh destroy "$VM" >/dev/null || wrong "the guest does not end"
+    guest_write_off
+    OFF=1
+    START=
+    ! chance 35 || START=-S
+    say "the guest is off${START:+, and started for the backup}"
+    point "$@"
+    if [ "$(lab_virsh domstate "$VM")" != "shut off" ]; then
+        # Killed with its guardian right after the start: nobody knows.
+        [ -n "$START" ] && [ -n "$BOTH" ] ||
+            wrong "the guest is not off any more"
+        lab_virsh destroy "$VM" >/dev/null || wrong "the guest does not end"
+    fi
+    OFF=
+    START=
+    guest_start
 }
 
 run_kill() {
@@ -423,7 +453,7 @@ refused() {
 
 # next_point: draw where and how.
 next_point() {
-    local dir
+    local dir level
     if [ ${#DIRS[@]} = 0 ]; then
         any '' '' red
         dir_new "$REPLY"
@@ -441,6 +471,12 @@ next_point() {
     draw inc 40 diff 15 auto 20 full 8 copy 7 beside 10
     case $REPLY in
     inc | diff | auto)
+        level=$REPLY
+        if [ -n "${FULL[$dir]}" ] && chance 15; then
+            point_off "$dir" "$level"
+            return
+        fi
+        REPLY=$level
         [ -n "${FULL[$dir]}" ] || any full auto
         point "$dir" "$REPLY"
         ! chance 30 || peer_and_we "$dir"
@@ -459,7 +495,8 @@ next_point() {
     copy)
         dir_new "${NAME[$dir]}"
         CURRENT=$dir
-        point "${DIRS[-1]}" copy
+        any point point point_off
+        $REPLY "${DIRS[-1]}" copy
         ;;
     esac
 }

@@ -173,11 +173,29 @@ static void test_uuid(void)
     CHECK(!uuid_is_valid("0a1b2c3g-0000-0000-0000-000000000000"));
 }
 
+static void test_bytes(void)
+{
+    static const char *const bad[] = {"",     "K",  "-1",  "1 K", "1KB",
+                                      "1.5G", "01", "1e3", "G1",  "16777216T"};
+    uint64_t n = 7;
+
+    for (size_t i = 0; i < array_size(bad); i++)
+        if (text_bytes(bad[i], &n) == 0)
+            CHECK_STR(bad[i], "refused");
+    CHECK_EQ_U64(n, 7);
+    CHECK(text_bytes("0", &n) == 0 && n == 0);
+    CHECK(text_bytes("1000", &n) == 0 && n == 1000);
+    CHECK(text_bytes("100k", &n) == 0 && n == 102400);
+    CHECK(text_bytes("16777215T", &n) == 0 && n == 16777215ULL << 40);
+    CHECK(text_bytes("2G", &n) == 0 && n == 2ULL << 30);
+}
+
 int main(void)
 {
     RUN(test_size);
     RUN(test_duration);
     RUN(test_u64);
+    RUN(test_bytes);
     RUN(test_i64);
     RUN(test_hex);
     RUN(test_escape);

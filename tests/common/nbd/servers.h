@@ -98,6 +98,7 @@ static inline void server_start(struct server *s, const char *fmt, ...)
 {
     static int number;
     char command[2048], line[2400];
+    sigset_t term, before;
     va_list ap;
 
     va_start(ap, fmt);
@@ -107,12 +108,19 @@ static inline void server_start(struct server *s, const char *fmt, ...)
     snprintf(line, sizeof(line), "cd %s; S=%s; exec %s >>log 2>&1", work_dir,
              s->socket, command);
     fflush(stdout);
+    /* Whatever this program does at SIGTERM, the child has to die of it. */
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_BLOCK, &term, &before);
     s->pid = fork();
     if (s->pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        signal(SIGTERM, SIG_DFL);
+        sigprocmask(SIG_SETMASK, &before, NULL);
         execl("/bin/sh", "sh", "-c", line, (char *)NULL);
         _exit(127);
     }
+    sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 #define nbdkit_start(s, ...) server_start(s, "nbdkit -f -U $S " __VA_ARGS__)

@@ -329,6 +329,34 @@ static void test_server_trouble(void)
     CHECK_FAILS(pull_poll(p, -1, &err), &err, "reading 512 bytes at 4096");
 }
 
+/* A wait that is over without an answer harms nothing. */
+static void test_wait(void)
+{
+    _cleanup_server_ struct server s = SERVER_INIT;
+    _cleanup_(nbd_conn_closep) struct nbd_conn *conn = NULL;
+    _cleanup_(pull_freep) struct pull *p = NULL;
+    _cleanup_error_ struct error err = ERROR_INIT;
+    char memory[512];
+    long long begun;
+
+    nbdkit_start(&s, "--filter=delay pattern 1M rdelay=200ms");
+    conn = connect_to(&s, NULL);
+    REQUIRE(conn);
+    CHECK_OK(pull_new(&conn, 1, 4, IO_MS, &p, &err), &err);
+    CHECK_OK(pull_read(p, 4096, 512, memory, memory, &err), &err);
+    begun = clock_ms();
+    CHECK_EQ_INT(pull_poll_for(p, -1, 30, &err), 0);
+    CHECK(clock_ms() - begun >= 29);
+    CHECK(pull_done(p) == NULL);
+    CHECK_EQ_U64(pull_busy(p), 1);
+    CHECK_EQ_INT(pull_poll_for(p, -1, 0, &err), 0);
+    CHECK(pull_done(p) == NULL);
+    CHECK_EQ_INT(pull_poll_for(p, -1, IO_MS, &err), 0);
+    CHECK(pull_done(p) == memory);
+    CHECK_EQ_INT(pull_poll_for(p, -1, IO_MS, &err),
+                 0); /* nothing to wait for */
+}
+
 /* The server has left before anything was asked. */
 static void test_gone(void)
 {
@@ -479,6 +507,7 @@ int main(void)
     RUN(test_tries);
     RUN(test_hostile);
     RUN(test_server_trouble);
+    RUN(test_wait);
     RUN(test_gone);
     RUN(test_free_in_flight);
     RUN(test_extra_fd);

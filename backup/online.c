@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* online.c - exports of a running guest: libvirt's backup job; see exports.h */
+#include "exports.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "quiesce.h"
+#include "recover.h"
+#include "virt/job.h"
+
+#define BEGIN_TIMEOUT_MS 60000
+#define JOB_END_TIMEOUT_MS 60000
+
+static const char *parent_name(const struct run *run, const struct run_disk *d)
+{
+    return d->parent < 0 ? NULL : run->chain->points[d->parent].name;
+}
+
+static int fill_disk(const struct run *run, struct run_disk *d,
+                     struct job_disk *ret, struct error *err)
+{
+    ret->target = d->disk->target;
+    ret->no_checkpoint = d->raw_disk;
+    ret->incremental = parent_name(run, d);
+    d->target.socket_path = run->socket;
+    d->target.export_name = d->disk->target;
+    if (!ret->incremental)
+        return 0;
+    d->bitmap = job_bitmap_context(ret);
+    return d->bitmap ? 0 : error_memory(err);
+}
+
+/* Bitmaps of the name that the new checkpoint gets, which libvirt knows nothing
+ * of any more, are in its way (libvirt's notes were lost, or a disk came from
+ * another domain).  Outcome 1: some were deleted.
+ */
+static int purge_bitmaps(struct run *run, struct error *err)
+{
+    int some = 0;
+
+    if (!run->checkpoint)
+        return 0;
+    for (size_t i = 0; i < run->disk_count; i++) {
+        const char *target = run->disks[i].disk->target;
+        int r;
+
+        if (run->disks[i].raw_disk)
+            continue;
+        r = checkpoint_purge(run->domain, run->checkpoint, target, err);
+        if (r < 0)
+            return -1;
+        if (r > 0)
+            log_warning("%s: its image held a bitmap '%s' that libvirt knew "
+                        "nothing of; deleted",
+                        target, run->checkpoint);
+        some |= r;
+    }
+    return some;
+}
+
+/* The guest holds still for this, and no longer. */
+static int begin_once(struct run *run, const struct job_request *request,
+                      struct error *err)
+{
+    int r;
+
+    if (!run->options->print_only && quiesce_begin(run, err) < 0)
+        return -1;
+    r = job_begin(run->domain, request, err);
+    quiesce_end(run);
+    if (r == 0 && run->thawed_early && run->options->require_freeze)
+        return error_set(err, ERR_INPUT,
+                         "the guest did not stay frozen, as --require-freeze "
+                         "asks for");
+    return r;
+}
+
+/* Start the job; once more where stray bitmaps were in the way. */
+static int begin(struct run *run, const struct job_request *request,
+                 struct error *err)
+{
+    _cleanup_error_ struct error first = ERROR_INIT;
+    int purged;
+
+    if (begin_once(run, request, &first) == 0)
+        return 0;
+    if (first.kind == ERR_LIBVIRT) {
+        if (job_undo(run->domain, request, JOB_END_TIMEOUT_MS, err) < 0)
+            return -1;
+        purged = purge_bitmaps(run, err);
+        if (purged < 0)
+            return -1;
+        if (purged > 0)
+            return begin_once(run, request, err);
+    }
+    error_move(err, &first);
+    return -1;
+}
+
+int online_open(struct run *run, struct error *err)
+{
+    _cleanup_free_ struct job_disk *disks =
+        calloc(run->disk_count, sizeof(*disks));
+    struct job_request request = {
+        .socket_path = run->socket,
+        .scratch_dir = run->scratch_dir,
+        .prefix = run->point_uuid,
+        .disks = disks,
+        .disk_count = run->disk_count,
+        .checkpoint = run->checkpoint,
+        .description = run->description,
+        .timeout_ms = BEGIN_TIMEOUT_MS,
+    };
+
+    if (!disks)
+        return error_memory(err);
+    for (size_t i = 0; i < run->disk_count; i++)
+        if (fill_disk(run, &run->disks[i], &disks[i], err) < 0)
+            return -1;
+    /* Killed in the middle of this, libvirt goes on with it. */
+    if (guardian_tell(run->guardian, FACT_BEGIN_UNKNOWN, "1", err) < 0)
+        return -1;
+    if (begin(run, &request, err) < 0) {
+        /* libvirt may start it yet, when nobody waits for it any more. */
+        run->begin_unknown =
+            err->kind == ERR_TIMEOUT || err->kind == ERR_STOPPED;
+        return -1;
+    }
+    if (guardian_tell(run->guardian, FACT_BEGIN_UNKNOWN, NULL, err) < 0)
+        return -1;
+    log_info("backup job started, %zu %s", run->disk_count,
+             run->disk_count == 1 ? "disk" : "disks");
+    return 0;
+}
+
+/* The data is safe already when this fails: the point is worth keeping. */
+void online_close(struct run *run)
+{
+    _cleanup_error_ struct error err = ERROR_INIT;
+
+    if (job_end(run->domain, run->socket, JOB_END_TIMEOUT_MS, &err) >= 0)
+        return;
+    log_error("the backup job of domain '%s' could not be ended (%s); end it "
+              "with: virtnbdbackup -d %s -o %s -k",
+              domain_name(run->domain), error_text(&err),
+              domain_name(run->domain), point_place(run));
+    run->left_over = run->job_left = run->hand_over = true;
+}
+
+void online_break(struct run *run)
+{
+    _cleanup_error_ struct error err = ERROR_INIT;
+
+    log_debug("a disk failed; ending the job");
+    if (job_end(run->domain, run->socket, JOB_END_TIMEOUT_MS, &err) < 0)
+        log_debug("end the job: %s", error_text(&err));
+}
+
+int online_explain(struct run *run, struct error *err)
+{
+    _cleanup_error_ struct error ignored = ERROR_INIT;
+
+    if (err->kind != ERR_NBD)
+        return -1;
+    if (domain_is_active(run->domain, &ignored) == 0)
+        return error_prefix(err, "domain '%s' was shut off during the backup",
+                            domain_name(run->domain));
+    if (!run->ended_early && job_find(run->domain, NULL, &ignored) == 0)
+        return error_prefix(err,
+                            "the backup job of domain '%s' was ended by "
+                            "somebody else",
+                            domain_name(run->domain));
+    return -1;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* places.c - see places.h */
+#include "places.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "checkpoints.h"
+#include "host/host.h"
+#include "recover.h"
+
+/* Relative to where we were started: libvirt and QEMU work elsewhere. */
+static int make_absolute(const char *path, char **ret, struct error *err)
+{
+    _cleanup_free_ char *here = NULL;
+
+    if (path[0] == '/') {
+        *ret = strdup(path);
+        return *ret ? 0 : error_memory(err);
+    }
+    here = getcwd(NULL, 0);
+    if (!here)
+        return error_errno(err, errno, "find the current directory");
+    *ret = text_dup_printf("%s/%s", here, path);
+    return *ret ? 0 : error_memory(err);
+}
+
+/* The user's socket: QEMU makes it, so it must not be there. */
+static int name_socket(struct run *run, struct error *err)
+{
+    const char *path = run->options->socketfile;
+
+    if (!path) {
+        run->socket = text_dup_printf("%s/nbd", run->runtime_dir);
+        return run->socket ? 0 : error_memory(err);
+    }
+    if (make_absolute(path, &run->socket, err) < 0)
+        return -1;
+    if (faccessat(AT_FDCWD, run->socket, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return error_set(err, ERR_EXISTS,
+                         "'%s' exists already; remove it, or choose another "
+                         "--socketfile",
+                         run->socket);
+    return guardian_tell(run->guardian, FACT_SOCKET, run->socket, err);
+}
+
+static int name_scratch(struct run *run, struct error *err)
+{
+    const char *path = run->options->scratchdir;
+
+    return make_absolute(path ? path : run->runtime_dir, &run->scratch_dir,
+                         err);
+}
+
+int places_name(struct run *run, struct error *err)
+{
+    if (host_runtime_name(&run->runtime_dir, err) < 0 ||
+        name_socket(run, err) < 0 || name_scratch(run, err) < 0)
+        return -1;
+    return guardian_tell(run->guardian, FACT_RUNTIME, run->runtime_dir, err);
+}
+
+/* Where the user wants the scratch files: QEMU has to get there, and libvirt
+ * makes the files.
+ */
+static int make_scratch(const struct run *run, struct error *err)
+{
+    struct stat st;
+
+    if (!run->options->scratchdir)
+        return 0;
+    if (dir_make(run->scratch_dir, 0711, err) < 0)
+        return error_prefix(err, "--scratchdir");
+    if (stat(run->scratch_dir, &st) < 0)
+        return error_errno(err, errno, "--scratchdir '%s'", run->scratch_dir);
+    return 0;
+}
+
+int places_make(struct run *run, struct error *err)
+{
+    uid_t uid = (uid_t)-1;
+    gid_t gid = (gid_t)-1;
+
+    if (!run->powered_off && domain_qemu_user(run->domain, &uid, &gid, err) < 0)
+        return -1;
+    if (host_runtime_make(run->runtime_dir, uid, gid, err) < 0 ||
+        make_scratch(run, err) < 0)
+        return -1;
+    return checkpoints_open(run, err);
+}

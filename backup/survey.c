@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* survey.c - see survey.h */
+#include "survey.h"
+
+#include "base/log.h"
+#include "nbd/status.h"
+#include "nbdinfo.h"
+
+#define CONNECT_TIMEOUT_MS 30000
+
+/* What the whole disk holds. */
+static int ask_allocation(const struct disk_task *task, const struct survey *s,
+                          struct extent_list *ret, struct error *err)
+{
+    uint64_t size = nbd_conn_size(s->conn);
+
+    /* An image of a disk nobody knows anything about is read as a whole. */
+    if (task->raw && !nbd_conn_has_context(s->conn, STATUS_ALLOCATION))
+        return extent_append(ret, 0, size, EXTENT_DATA, err);
+    if (task->ask_nbdinfo)
+        return nbdinfo_allocation(&task->target, size, task->io_timeout_ms, ret,
+                                  err);
+    return status_allocation(s->conn, task->io_timeout_ms, ret, err);
+}
+
+/* The same for the parts in `dirty` only. */
+static int ask_allocation_within(const struct disk_task *task,
+                                 const struct survey *s,
+                                 const struct extent_list *dirty,
+                                 struct extent_list *ret, struct error *err)
+{
+    _cleanup_extents_ struct extent_list all = EXTENT_LIST_INIT;
+
+    if (!task->ask_nbdinfo)
+        return status_allocation_within(s->conn, dirty, task->io_timeout_ms,
+                                        ret, err);
+    if (ask_allocation(task, s, &all, err) < 0)
+        return -1;
+    return extent_intersect(&all, dirty, ret, err);
+}
+
+/* What the bitmap calls changed; frees the connection. */
+static int ask_dirty(const struct disk_task *task, const struct survey *s,
+                     struct nbd_conn *own_conn, struct extent_list *ret,
+                     struct error *err)
+{
+    _cleanup_(nbd_conn_closep) struct nbd_conn *conn = own_conn;
+
+    if (!task->ask_nbdinfo)
+        return status_dirty(conn, task->bitmap, task->io_timeout_ms, ret, err);
+    /* nbdinfo is a client, too. */
+    nbd_conn_close(take(conn));
+    return nbdinfo_dirty(&task->target, task->bitmap, nbd_conn_size(s->conn),
+                         task->io_timeout_ms, ret, err);
+}
+
+/* Can this disk's changes be told by its bitmap?  Outcomes 1, with a connection
+ * for it, and 0.
+ */
+static int open_bitmap(const struct disk_task *task, const struct survey *s,
+                       struct nbd_conn **ret, struct error *err)
+{
+    const char *const contexts[] = {task->bitmap, NULL};
+    _cleanup_(nbd_conn_closep) struct nbd_conn *conn = NULL;
+
+    if (!task->bitmap)
+        return 0;
+    if (nbd_conn_size(s->conn) < task->parent_size) {
+        log_warning("the disk has shrunk; all of it is saved");
+        return 0;
+    }
+    if (nbd_conn_open(&task->target, contexts, CONNECT_TIMEOUT_MS, &conn, err) <
+        0)
+        return -1;
+    if (!nbd_conn_has_context(conn, task->bitmap)) {
+        log_warning("QEMU does not offer the bitmap '%s'; all of the disk is "
+                    "saved",
+                    task->bitmap);
+        return 0;
+    }
+    *ret = take(conn);
+    return 1;
+}
+
+/* The changed parts; which of them are zero is asked for these only, so that
+ * the cost follows the change and not the disk.
+ */
+static int find_changes(const struct disk_task *task, struct survey *s,
+                        struct nbd_conn *own_conn, struct error *err)
+{
+    _cleanup_extents_ struct extent_list dirty = EXTENT_LIST_INIT;
+
+    if (ask_dirty(task, s, own_conn, &dirty, err) < 0)
+        return -1;
+    s->dirty_size = extent_total_all(&dirty);
+    if (!task->read_zeroes)
+        return ask_allocation_within(task, s, &dirty, &s->extents, err);
+    s->extents = dirty;
+    dirty = (struct extent_list)EXTENT_LIST_INIT;
+    return 0;
+}
+
+int survey_make(const struct disk_task *task, struct survey *ret,
+                struct error *err)
+{
+    static const char *const contexts[] = {STATUS_ALLOCATION, NULL};
+    struct nbd_conn *bitmap = NULL;
+    int r;
+
+    if (nbd_conn_open(&task->target, contexts, CONNECT_TIMEOUT_MS, &ret->conn,
+                      err) < 0)
+        return -1;
+    r = open_bitmap(task, ret, &bitmap, err);
+    if (r < 0)
+        return -1;
+    ret->incremental = r > 0;
+    if (ret->incremental)
+        return find_changes(task, ret, bitmap, err);
+    ret->dirty_size = nbd_conn_size(ret->conn);
+    return ask_allocation(task, ret, &ret->extents, err);
+}
+
+void survey_done(struct survey *survey)
+{
+    nbd_conn_close(survey->conn);
+    extent_list_free(&survey->extents);
+}

@@ -11,6 +11,8 @@
 
 #include "base/cleanup.h"
 
+#define ATTRIBUTES_MAX 2000
+
 struct xml {
     xmlDocPtr doc;
     bool no_memory;
@@ -59,6 +61,27 @@ static int parse_error(xmlParserCtxtPtr ctxt, const char *what,
                      e->line, (int)MIN_OF(length, 200U), e->message);
 }
 
+/* The parser compares each attribute of an element with all others: with a
+ * hundred thousand of them that takes minutes.  No "<" can be in a value, so
+ * what is between two of them is at most one element's.
+ */
+static bool has_many_attributes(const char *text)
+{
+    unsigned count = 0;
+
+    for (const char *c = text; *c; c++) {
+        if (*c == '<')
+            count = 0;
+        if (*c != '=')
+            continue;
+        c += 1 + strspn(c + 1, " \t\r\n");
+        count += *c == '"' || *c == '\'';
+        if (!*c || count > ATTRIBUTES_MAX)
+            break;
+    }
+    return count > ATTRIBUTES_MAX;
+}
+
 int xml_parse(const char *text, const char *what, struct xml **ret,
               struct error *err)
 {
@@ -80,6 +103,10 @@ int xml_parse(const char *text, const char *what, struct xml **ret,
      */
     if (strstr(text, "<!DOCTYPE"))
         return error_set(err, ERR_INPUT, "%s has a DOCTYPE", what);
+    if (has_many_attributes(text))
+        return error_set(err, ERR_INPUT,
+                         "%s has an element with more than %d attributes", what,
+                         ATTRIBUTES_MAX);
     ctxt = xmlNewParserCtxt();
     x = calloc(1, sizeof(*x));
     if (!ctxt || !x)
@@ -194,6 +221,78 @@ const char *xml_content(const struct xml_node *node)
     return node ? only_text(raw(node)->children) : NULL;
 }
 
+/* ---- everything ---- */
+
+static struct xml_node *find_any(xmlNodePtr node)
+{
+    while (node && node->type != XML_ELEMENT_NODE)
+        node = node->next;
+    return wrap(node);
+}
+
+struct xml_node *xml_first(const struct xml_node *node)
+{
+    return find_any(raw(node)->children);
+}
+
+struct xml_node *xml_following(const struct xml_node *node)
+{
+    return find_any(raw(node)->next);
+}
+
+struct xml_node *xml_parent(const struct xml_node *node)
+{
+    xmlNodePtr parent = raw(node)->parent;
+
+    return parent && parent->type == XML_ELEMENT_NODE ? wrap(parent) : NULL;
+}
+
+bool xml_is_mixed(const struct xml_node *node)
+{
+    bool text = false;
+
+    for (xmlNodePtr n = raw(node)->children; n; n = n->next)
+        text |= n->type != XML_ELEMENT_NODE;
+    return text && xml_first(node);
+}
+
+const char *xml_namespace(const struct xml_node *node)
+{
+    return raw(node)->ns ? text_of(raw(node)->ns->href) : NULL;
+}
+
+static xmlAttrPtr raw_attr(const struct xml_attribute *a)
+{
+    return (xmlAttrPtr)(uintptr_t)a;
+}
+
+const struct xml_attribute *xml_attr_first(const struct xml_node *node)
+{
+    return (const struct xml_attribute *)raw(node)->properties;
+}
+
+const struct xml_attribute *xml_attr_next(const struct xml_attribute *a)
+{
+    return (const struct xml_attribute *)raw_attr(a)->next;
+}
+
+const char *xml_attr_name(const struct xml_attribute *a)
+{
+    return text_of(raw_attr(a)->name);
+}
+
+const char *xml_attr_value(const struct xml_attribute *a)
+{
+    return only_text(raw_attr(a)->children);
+}
+
+bool xml_attr_has_namespace(const struct xml_attribute *a)
+{
+    return raw_attr(a)->ns != NULL;
+}
+
+/* ---- writing ---- */
+
 /* Can `text` stand in an XML document?  libxml2 would write anything. */
 static bool text_fits(const char *text)
 {
@@ -241,8 +340,8 @@ void xml_set_content(struct xml *x, struct xml_node *node, const char *text)
         x->bad_text = true;
         return;
     }
-    content = xmlNewDocText(x->doc, BAD_CAST text);
-    if (!content) {
+    content = text[0] ? xmlNewDocText(x->doc, BAD_CAST text) : NULL;
+    if (text[0] && !content) {
         x->no_memory = true;
         return;
     }
@@ -252,7 +351,8 @@ void xml_set_content(struct xml *x, struct xml_node *node, const char *text)
         xmlUnlinkNode(child);
         xmlFreeNode(child);
     }
-    xmlAddChild(raw(node), content);
+    if (content)
+        xmlAddChild(raw(node), content);
 }
 
 void xml_unset(struct xml_node *node, const char *name)
@@ -267,6 +367,78 @@ void xml_remove(struct xml_node *node)
         return;
     xmlUnlinkNode(raw(node));
     xmlFreeNode(raw(node));
+}
+
+void xml_clear(struct xml_node *node)
+{
+    while (raw(node)->properties)
+        xmlRemoveProp(raw(node)->properties);
+    while (raw(node)->children)
+        xml_remove(wrap(raw(node)->children));
+}
+
+/* The node behind `node` in document order.  Without recursion: trees are deep.
+ */
+static xmlNodePtr next_node(xmlNodePtr node)
+{
+    if (node->type == XML_ELEMENT_NODE && node->children)
+        return node->children;
+    while (!node->next) {
+        node = node->parent;
+        if (!node || node->type != XML_ELEMENT_NODE)
+            return NULL;
+    }
+    return node->next;
+}
+
+static bool is_text(xmlNodePtr node)
+{
+    return node && node->type == XML_TEXT_NODE;
+}
+
+/* Make one text of `node` and the texts that follow it, in one go: there may be
+ * very many.
+ */
+static void join_texts(struct xml *x, xmlNodePtr node)
+{
+    _cleanup_free_ char *text = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+
+    if (!out) {
+        x->no_memory = true;
+        return;
+    }
+    for (xmlNodePtr n = node; is_text(n); n = n->next)
+        fputs(n->content ? text_of(n->content) : "", out);
+    if (fclose(out) != 0) {
+        x->no_memory = true;
+        return;
+    }
+    while (is_text(node->next))
+        xml_remove(wrap(node->next));
+    xmlNodeSetContent(node, BAD_CAST text);
+    if (!node->content)
+        x->no_memory = true;
+}
+
+void xml_strip(struct xml *x)
+{
+    xmlNodePtr next = NULL;
+
+    for (xmlNodePtr n = x->doc->children; n; n = next) {
+        next = next_node(n);
+        if (n->type == XML_COMMENT_NODE || n->type == XML_PI_NODE)
+            xml_remove(wrap(n));
+    }
+    for (xmlNodePtr n = x->doc->children; n; n = next) {
+        if (is_text(n) && is_text(n->next))
+            join_texts(x, n);
+        next = next_node(n);
+        /* What is beside a text now is an element. */
+        if (is_text(n) && (n->prev || n->next) && xmlIsBlankNode(n))
+            xml_remove(wrap(n));
+    }
 }
 
 int xml_write(struct xml *x, char **ret, struct error *err)

@@ -2,8 +2,8 @@
 /* xml.h - small trees of XML
  *
  * For libvirt's XML, and for that of backup sets, which nobody should trust:
- * at most 4 MiB of UTF-8 (libvirt's own limit), 256 levels, no DOCTYPE, hence
- * no entities; nothing is loaded from anywhere.
+ * at most 4 MiB of UTF-8 (libvirt's own limit), 256 levels, 2000 attributes of
+ * an element, no DOCTYPE, hence no entities; nothing is loaded from anywhere.
  *
  * Names are matched without a namespace: elements that have one are invisible.
  * Hides libxml2.  Knows base only.
@@ -11,6 +11,7 @@
 #ifndef VIRT_XML_H
 #define VIRT_XML_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -65,6 +66,29 @@ const char *xml_attr(const struct xml_node *node, const char *name);
  */
 const char *xml_content(const struct xml_node *node);
 
+/* ---- looking at everything, whatever its namespace ---- */
+
+/* The first child element, and the next sibling; or NULL. */
+struct xml_node *xml_first(const struct xml_node *node);
+struct xml_node *xml_following(const struct xml_node *node);
+
+/* The element that this one is in; NULL for the root. */
+struct xml_node *xml_parent(const struct xml_node *node);
+
+/* Is there text beside its elements?  (After xml_strip; blanks are none.) */
+bool xml_is_mixed(const struct xml_node *node);
+
+/* The namespace of an element, or NULL. */
+const char *xml_namespace(const struct xml_node *node);
+
+/* The attributes of an element, one after the other. */
+struct xml_attribute;
+const struct xml_attribute *xml_attr_first(const struct xml_node *node);
+const struct xml_attribute *xml_attr_next(const struct xml_attribute *a);
+const char *xml_attr_name(const struct xml_attribute *a);
+const char *xml_attr_value(const struct xml_attribute *a);
+bool xml_attr_has_namespace(const struct xml_attribute *a);
+
 /* ---- writing: a lack of memory is remembered and told by xml_write ---- */
 
 /* Append a child element with `text` (NULL: empty) to `parent`. */
@@ -81,6 +105,15 @@ void xml_set_content(struct xml *x, struct xml_node *node, const char *text);
 /* Remove an attribute, or an element with all that is in it (not the root). */
 void xml_unset(struct xml_node *node, const char *name);
 void xml_remove(struct xml_node *node);
+
+/* Remove everything in an element: attributes, text, elements. */
+void xml_clear(struct xml_node *node);
+
+/* Remove all comments and processing instructions, and the blanks between
+ * elements.  Then an element's text is in one piece, as a reader that skips
+ * comments sees it.
+ */
+void xml_strip(struct xml *x);
 
 /* The tree as text, indented; owned by the caller.  ERR_MEMORY; ERR_INPUT if
  * a text that was set cannot be in XML (control characters, not UTF-8).

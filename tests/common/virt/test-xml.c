@@ -90,6 +90,25 @@ static void test_limits(void)
     CHECK_EQ_U64(strlen(xml_content(xml_root(x))), XML_SIZE_MAX - 7);
 }
 
+/* Before the parser looks for two of one name, which takes it minutes. */
+static void test_attributes(void)
+{
+    _cleanup_free_ char *wide = repeated("<a", " b=''", 500000, "/>");
+    _cleanup_free_ char *blanks = repeated("<a", " b\n=\n\"<\"", 2001, "/>");
+    _cleanup_free_ char *fits = repeated("<a", " b = 'x'", 2000, "/>");
+    _cleanup_free_ char *text = repeated("<a>", "b='=\"=", 3000, "</a>");
+    _cleanup_free_ char *many =
+        repeated("<a>", "<b c='' d='='/>", 9999, "</a>");
+    _cleanup_(xml_freep) struct xml *x = NULL;
+    _cleanup_error_ struct error err = ERROR_INIT;
+
+    CHECK_FAILS(xml_parse(wide, "It", &x, &err), &err, "2000 attributes");
+    CHECK_FAILS(xml_parse(blanks, "It", &x, &err), &err, "is no XML");
+    CHECK_FAILS(xml_parse(fits, "It", &x, &err), &err, "is no XML");
+    CHECK_FAILS(xml_parse(text, "It", &x, &err), &err, "2000 attributes");
+    CHECK_OK(xml_parse(many, "It", &x, &err), &err);
+}
+
 static void test_write(void)
 {
     _cleanup_(xml_freep) struct xml *x = xml_new("a");
@@ -146,13 +165,95 @@ static void test_parse_as(void)
     CHECK(x != NULL);
 }
 
+static void test_strip(void)
+{
+    static const char *const cases[][2] = {
+        {"<a><!-- x --></a>", "<a/>"},
+        {"<!-- x --><?y?><a/><!-- z -->", "<a/>"},
+        {"<a>b<!-- x -->c<?y?>d<!-- x --></a>", "<a>bcd</a>"},
+        {"<a>b<!-- x --> <b/></a>", "<a>b <b/></a>"},
+        {"<a> <!-- x --> <b> </b>\n<c/> <!-- x --> </a>",
+         "<a>\n  <b> </b>\n  <c/>\n</a>"},
+        {"<a><!-- 1 --><!-- 2 --><b><!-- 3 --></b><!-- 4 --></a>",
+         "<a>\n  <b/>\n</a>"},
+        {"<a>b<![CDATA[<c>]]><!-- x -->d</a>", "<a>b&lt;c&gt;d</a>"},
+    };
+
+    for (size_t i = 0; i < array_size(cases); i++) {
+        _cleanup_(xml_freep) struct xml *x = NULL;
+        _cleanup_error_ struct error err = ERROR_INIT;
+        _cleanup_free_ char *text = NULL;
+        const char *body = NULL;
+
+        CHECK_OK(xml_parse(cases[i][0], "It", &x, &err), &err);
+        REQUIRE(x);
+        xml_strip(x);
+        CHECK_OK(xml_write(x, &text, &err), &err);
+        REQUIRE(text);
+        body = strchr(text, '\n') + 1;
+        text[strlen(text) - 1] = '\0';
+        CHECK_STR(body, cases[i][1]);
+    }
+}
+
+/* Very many comments take a moment, not a day. */
+static void test_strip_many(void)
+{
+    _cleanup_free_ char *notes = repeated("<a>", "<!----> ", 400000, "</a>");
+    _cleanup_(xml_freep) struct xml *x = NULL;
+    _cleanup_error_ struct error err = ERROR_INIT;
+
+    CHECK_OK(xml_parse(notes, "It", &x, &err), &err);
+    REQUIRE(x);
+    xml_strip(x);
+    CHECK_EQ_U64(strlen(xml_content(xml_root(x))), 400000);
+}
+
+static void test_everything(void)
+{
+    _cleanup_(xml_freep) struct xml *x = NULL;
+    _cleanup_error_ struct error err = ERROR_INIT;
+    const struct xml_attribute *a = NULL;
+    struct xml_node *node = NULL;
+
+    CHECK_OK(xml_parse("<a xmlns:q='u' b='1' q:c='2'>t<q:d/><e/></a>", "It", &x,
+                       &err),
+             &err);
+    REQUIRE(x);
+    a = xml_attr_first(xml_root(x));
+    CHECK_STR(xml_attr_name(a), "b");
+    CHECK_STR(xml_attr_value(a), "1");
+    CHECK(!xml_attr_has_namespace(a));
+    a = xml_attr_next(a);
+    CHECK_STR(xml_attr_name(a), "c");
+    CHECK(xml_attr_has_namespace(a));
+    CHECK(xml_attr_next(a) == NULL);
+    CHECK(xml_is_mixed(xml_root(x)));
+    CHECK(xml_parent(xml_root(x)) == NULL);
+    node = xml_first(xml_root(x));
+    CHECK_STR(xml_name(node), "d");
+    CHECK_STR(xml_namespace(node), "u");
+    CHECK(xml_parent(node) == xml_root(x));
+    node = xml_following(node);
+    CHECK_STR(xml_name(node), "e");
+    CHECK(xml_namespace(node) == NULL);
+    CHECK(xml_following(node) == NULL && xml_first(node) == NULL);
+    xml_clear(xml_root(x));
+    CHECK(xml_attr_first(xml_root(x)) == NULL);
+    CHECK_STR(xml_content(xml_root(x)), "");
+}
+
 int main(void)
 {
     RUN(test_read);
     RUN(test_refused);
     RUN(test_parse_as);
     RUN(test_limits);
+    RUN(test_attributes);
     RUN(test_write);
     RUN(test_write_refused);
+    RUN(test_strip);
+    RUN(test_strip_many);
+    RUN(test_everything);
     return check_result();
 }

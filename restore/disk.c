@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* disk.c - see disk.h
  *
- * The threads share a cursor over the source; everything else is their own.
- * A thread keeps a few buffers under way to the server while it reads the
- * next record.
+ * The threads share two cursors over the source, one for its zeroes and one for
+ * its data; everything else is their own.  A thread keeps a few buffers under
+ * way to the server while it reads the next record.
  */
 #include "disk.h"
 
@@ -27,10 +27,13 @@
 
 struct restore {
     const struct source *source;
-    const struct nbd_target *target;
+    const struct disk_target *target;
     struct progress_disk *progress;
+    struct mover *movers;
+    unsigned count; /* of them: one for each connection */
     pthread_mutex_t lock;
     /* Protected by lock: */
+    size_t zero_range; /* of the map: where to look for the next zeroes */
     struct source_cursor cursor;
     bool failed;
     struct error error; /* the first one */
@@ -42,10 +45,17 @@ struct buffer {
     unsigned writes;      /* that still use it */
 };
 
+/* What was done, in bytes (records: their number). */
+struct tally {
+    uint64_t records, stored, written, zeroed;
+};
+
 struct mover {
     struct restore *r;
     pthread_t thread;
-    struct nbd_conn *conn;
+    struct nbd_conn *conn; /* own_conn, or the target's first */
+    struct nbd_conn *own_conn;
+    struct tally tally;
     struct push *push;
     struct record_reader *reader;
     struct buffer buffers[BUFFERS];
@@ -59,6 +69,36 @@ static int next_work(struct mover *m)
     if (m->r->failed)
         return 0;
     return source_next(m->r->source, &m->r->cursor, &m->work);
+}
+
+static bool is_zero(const struct source *s, const struct blockmap_range *range)
+{
+    return range->source == BLOCKMAP_NONE ||
+           index_get(s->files[range->source].index, range->record).kind ==
+               INDEX_ZERO;
+}
+
+/* The next part of the disk that is zero, as long as it goes; false: none. */
+static bool find_zero(const struct source *s, size_t *at,
+                      struct blockmap_range *ret)
+{
+    const struct blockmap *map = &s->map;
+
+    while (*at < map->count && !is_zero(s, &map->ranges[*at]))
+        (*at)++;
+    if (*at == map->count)
+        return false;
+    *ret = map->ranges[(*at)++];
+    while (*at < map->count && is_zero(s, &map->ranges[*at]))
+        ret->length += map->ranges[(*at)++].length;
+    return true;
+}
+
+static bool next_zero(struct mover *m, struct blockmap_range *ret)
+{
+    LOCK_SCOPE(&m->r->lock);
+    return !m->r->failed && !m->r->target->blank &&
+           find_zero(m->r->source, &m->r->zero_range, ret);
 }
 
 static void note_failure(struct mover *m, struct error *err)
@@ -94,19 +134,26 @@ static struct buffer *free_buffer(struct mover *m, struct error *err)
     }
 }
 
+static int wait_for_room(struct mover *m, struct error *err)
+{
+    while (push_room(m->push) == 0)
+        if (wait_for_writes(m, err) < 0)
+            return -1;
+    return 0;
+}
+
 /* Start writing the part of `b` (the disk's bytes from `at` on) that lies in
  * [offset, offset + length).
  */
 static int write_range(struct mover *m, struct buffer *b, uint64_t at,
                        uint64_t offset, uint64_t length, struct error *err)
 {
-    while (push_room(m->push) == 0)
-        if (wait_for_writes(m, err) < 0)
-            return -1;
-    if (push_write(m->push, offset, b->bytes + (offset - at), (size_t)length, b,
+    if (wait_for_room(m, err) < 0 ||
+        push_write(m->push, offset, b->bytes + (offset - at), (size_t)length, b,
                    err) < 0)
         return -1;
     b->writes++;
+    m->tally.written += length;
     progress_read(m->r->progress, length);
     progress_write(m->r->progress, length);
     return 0;
@@ -154,12 +201,23 @@ static int move_work(struct mover *m, struct error *err)
     if (stop_check(err) < 0)
         return -1;
     m->at = m->work.offset;
+    m->tally.records++;
+    m->tally.stored +=
+        m->work.what.compressed ? m->work.what.stored_length : m->work.length;
     return record_read(m->reader, f->fd, f->file->file, &m->work.what, skip,
                        m->work.length, take_bytes, m, err);
 }
 
 static int move_all(struct mover *m, struct error *err)
 {
+    struct blockmap_range zero;
+
+    while (next_zero(m, &zero)) {
+        if (wait_for_room(m, err) < 0 ||
+            push_zero(m->push, zero.offset, zero.length, err) < 0)
+            return -1;
+        m->tally.zeroed += zero.length;
+    }
     while (next_work(m))
         if (move_work(m, err) < 0)
             return -1;
@@ -179,13 +237,13 @@ static void *mover_thread(void *opaque)
 static int mover_open(struct mover *m, struct restore *r, struct error *err)
 {
     m->r = r;
-    if (nbd_conn_open(r->target, NULL, CONNECT_TIMEOUT_MS, &m->conn, err) < 0)
+    if (m == r->movers)
+        m->conn = r->target->conn;
+    else if (nbd_conn_open(&r->target->server, NULL, CONNECT_TIMEOUT_MS,
+                           &m->own_conn, err) == 0)
+        m->conn = m->own_conn;
+    else
         return -1;
-    if (nbd_conn_size(m->conn) < r->source->size)
-        return error_set(err, ERR_NBD,
-                         "the target has %llu bytes, the disk needs %llu",
-                         (unsigned long long)nbd_conn_size(m->conn),
-                         (unsigned long long)r->source->size);
     for (size_t i = 0; i < BUFFERS; i++) {
         m->buffers[i].bytes = malloc(PLAN_CHUNK_SIZE);
         if (!m->buffers[i].bytes)
@@ -199,49 +257,126 @@ static int mover_open(struct mover *m, struct restore *r, struct error *err)
 static void mover_close(struct mover *m)
 {
     push_free(m->push);
-    nbd_conn_close(m->conn);
+    nbd_conn_close(m->own_conn);
     record_reader_free(m->reader);
     for (size_t i = 0; i < BUFFERS; i++)
         free(m->buffers[i].bytes);
 }
 
-static int run_movers(struct mover *movers, struct restore *r,
-                      struct error *err)
+static void log_tally(const struct restore *r)
+{
+    struct tally sum = {0};
+
+    for (unsigned i = 0; i < r->count; i++) {
+        const struct tally *t = &r->movers[i].tally;
+
+        sum.records += t->records;
+        sum.stored += t->stored;
+        sum.written += t->written;
+        sum.zeroed += t->zeroed;
+    }
+    log_debug("%zu files, %llu records read: %llu bytes; %llu bytes written, "
+              "%llu zeroed",
+              r->source->count, (unsigned long long)sum.records,
+              (unsigned long long)sum.stored, (unsigned long long)sum.written,
+              (unsigned long long)sum.zeroed);
+}
+
+static int run_movers(struct restore *r, struct error *err)
 {
     unsigned started = 0;
     int status = 0;
 
-    while (started < THREADS && status == 0) {
-        status = thread_start(&movers[started].thread, "restore", mover_thread,
-                              &movers[started], err);
+    if (r->target->touched)
+        *r->target->touched = true;
+    while (started < r->count && status == 0) {
+        status = thread_start(&r->movers[started].thread, "restore",
+                              mover_thread, &r->movers[started], err);
         started += status == 0;
     }
     for (unsigned i = 0; i < started; i++)
-        pthread_join(movers[i].thread, NULL);
+        pthread_join(r->movers[i].thread, NULL);
     if (status == 0 && r->failed) {
         error_move(err, &r->error);
         status = -1;
     }
     if (status < 0)
         return -1;
-    /* All threads write into one image: one flush is for all. */
-    return push_flush(movers[0].push, err);
+    log_tally(r);
+    /* Several connections see one image: one flush is for all. */
+    return push_flush(r->movers[0].push, err);
 }
 
-int disk_restore(const struct source *source, const struct nbd_target *target,
+/* Is a boundary inside the disk one between the blocks of the target? */
+static bool is_between(const struct restore *r, uint64_t offset)
+{
+    return offset % nbd_conn_block_min(r->target->conn) == 0 ||
+           offset == nbd_conn_size(r->target->conn);
+}
+
+/* Can each part of the map be written as it is?  A long record comes in chunks
+ * that count from where it begins.
+ */
+static bool parts_fit(const struct restore *r)
+{
+    const struct source *s = r->source;
+    struct blockmap_range zero;
+
+    for (size_t i = 0; i < s->map.count; i++) {
+        const struct blockmap_range *range = &s->map.ranges[i];
+
+        if (!is_zero(s, range) &&
+            (!is_between(r, range->offset) ||
+             !is_between(r, range->offset + range->length) ||
+             !is_between(r, range->offset - range->delta)))
+            return false;
+    }
+    for (size_t at = 0; find_zero(s, &at, &zero);)
+        if (!is_between(r, zero.offset) ||
+            !is_between(r, zero.offset + zero.length))
+            return false;
+    return true;
+}
+
+static int check_target(const struct restore *r, struct error *err)
+{
+    uint64_t size = nbd_conn_size(r->target->conn);
+    uint32_t min = nbd_conn_block_min(r->target->conn);
+
+    if (size < r->source->size)
+        return error_set(
+            err, ERR_NBD, "the target has %llu bytes, the disk needs %llu",
+            (unsigned long long)size, (unsigned long long)r->source->size);
+    if (min > 1 && !parts_fit(r))
+        return error_set(err, ERR_NBD,
+                         "the target takes blocks of %u bytes only, and the "
+                         "disk has smaller ones; put a server in front that "
+                         "takes any (qemu-nbd does)",
+                         min);
+    return 0;
+}
+
+int disk_restore(const struct source *source, const struct disk_target *target,
                  struct progress_disk *progress, struct error *err)
 {
-    struct restore r = {
-        .source = source, .target = target, .progress = progress};
     struct mover movers[THREADS] = {{0}};
+    struct restore r = {
+        .source = source,
+        .target = target,
+        .progress = progress,
+        .movers = movers,
+        .count = nbd_conn_can_multi(target->conn) ? THREADS : 1,
+    };
     int status = 0;
 
+    if (check_target(&r, err) < 0)
+        return -1;
     pthread_mutex_init(&r.lock, NULL);
-    for (unsigned i = 0; i < THREADS && status == 0; i++)
+    for (unsigned i = 0; i < r.count && status == 0; i++)
         status = mover_open(&movers[i], &r, err);
     if (status == 0)
-        status = run_movers(movers, &r, err);
-    for (unsigned i = 0; i < THREADS; i++)
+        status = run_movers(&r, err);
+    for (unsigned i = 0; i < r.count; i++)
         mover_close(&movers[i]);
     pthread_mutex_destroy(&r.lock);
     error_clear(&r.error);

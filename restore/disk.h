@@ -4,8 +4,8 @@
  * Several threads with a connection each: read a record, check its hash,
  * decompress, write what is visible of it.  Nothing is written that was not
  * checked, where there is something to check it against; each byte is read
- * and written once.  The target reads as zeroes before, so zeroes are left
- * alone.
+ * and written once.  Zeroes are not read but made, unless the target reads as
+ * zeroes before.
  *
  * Knows neither how the target came to be nor what happens to it afterwards.
  */
@@ -17,9 +17,19 @@
 #include "nbd/conn.h"
 #include "set/source.h"
 
-/* Write the disk and flush the target. */
+struct disk_target {
+    struct nbd_target server;
+    struct nbd_conn *conn; /* the first connection to it; borrowed */
+    bool blank;            /* reads as zeroes, all of it */
+    bool *touched; /* set once something may be written; NULL: nobody asks */
+};
+
+/* Write the disk, and flush the target.  What the target has behind the end of
+ * the disk stays as it is.  ERR_NBD: it is too small, or takes larger blocks
+ * only than the disk is made of, and nothing was written; or it failed.
+ */
 must_check int disk_restore(const struct source *source,
-                            const struct nbd_target *target,
+                            const struct disk_target *target,
                             struct progress_disk *progress, struct error *err);
 
 #endif

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* image.c - see image.h
  *
- * The image is made by qemu-img and written through qemu-nbd: both know the
- * format best.
+ * Images are made by qemu-img and written through qemu-nbd: both know the
+ * formats best.  Devices and raw files go through qemu-nbd too, which writes
+ * past the page cache and knows how to make each of them zero.
  */
 #include "image.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -22,23 +24,50 @@
 
 #define INFO_MAX MIB
 #define CLIENTS 4 /* connections of disk_restore */
+#define CONNECT_TIMEOUT_MS 30000
+
+/* The largest block of a disk: files of other sizes cannot be written past the
+ * page cache everywhere.
+ */
+#define BLOCK_MAX 4096
+
+static const struct chain_file *last_file(const struct selection_disk *disk)
+{
+    return disk->files[disk->file_count - 1];
+}
+
+/* The format that the disk had in the domain. */
+static const char *original_format(const struct selection_disk *disk)
+{
+    const struct chain_file *last = last_file(disk);
+
+    if (last->entry)
+        return last->entry->format;
+    if (last->raw)
+        return "raw";
+    return last->meta.disk_format ? last->meta.disk_format : "qcow2";
+}
+
+const char *image_format(const struct selection_disk *disk)
+{
+    bool raw =
+        last_file(disk)->raw || strcmp(original_format(disk), "raw") == 0;
+
+    return raw ? "raw" : "qcow2";
+}
 
 /* What the set says about the original image; without it, QEMU's defaults. */
-static int choose_options(const struct image_task *task, const char *format,
-                          struct qemu_create *ret, struct error *err)
+static int read_options(const struct image_task *task, struct qemu_create *ret,
+                        struct error *err)
 {
-    const struct selection_disk *disk = task->disk;
+    const struct selection_disk *disk = task->place->disk;
     const struct chain_point *point = &task->set->chain->points[disk->point];
     _cleanup_free_ char *json = NULL;
     _cleanup_error_ struct error why = ERROR_INIT;
-    struct qemu_image image;
+    struct qemu_image image = {0};
     size_t length;
     int r;
 
-    *ret = (struct qemu_create){
-        .format = strcmp(format, "raw") == 0 ? "raw" : "qcow2",
-        .virtual_size = disk->virtual_size,
-    };
     r = point_file_read(task->set, point, disk->disk, "qcow.json", INFO_MAX,
                         &json, &length, err);
     if (r < 0)
@@ -51,52 +80,121 @@ static int choose_options(const struct image_task *task, const char *format,
         log_warning("'%s.%s.qcow.json' makes no sense (%s); the image gets "
                     "default options",
                     disk->disk, point->name, error_text(&why));
-    else
+    else if (strcmp(image.format, "qcow2") == 0)
         *ret = qemu_create_like(&image, disk->virtual_size);
+    if (image.has_data_file)
+        log_info("%s: the original kept its data in another file; the image "
+                 "keeps it itself",
+                 disk->disk);
     return 0;
 }
 
-static const char *format_of(const struct selection_disk *disk)
+static int choose_options(const struct image_task *task,
+                          struct qemu_create *ret, struct error *err)
 {
-    const struct chain_file *last = disk->files[disk->file_count - 1];
+    const struct place *p = task->place;
+    struct qemu_create create = {
+        .format = p->format,
+        .virtual_size = p->disk->virtual_size,
+    };
 
-    if (last->entry)
-        return last->entry->format;
-    return last->meta.disk_format ? last->meta.disk_format : "qcow2";
+    if (strcmp(p->format, "qcow2") == 0 &&
+        strcmp(original_format(p->disk), "raw") != 0 &&
+        read_options(task, &create, err) < 0)
+        return -1;
+    create.preallocate = task->options->preallocate;
+    *ret = create;
+    return 0;
 }
 
-/* Through the server, until everything is in the file. */
-static int fill(const struct image_task *task, const struct source *source,
-                const char *format, struct error *err)
+/* Messages about a socket of ours do not help. */
+static int explain(const char *path, struct error *err)
 {
-    static const struct qemu_nbd_options options = {.discard = true,
-                                                    .shared = CLIENTS};
+    if (err->kind != ERR_NBD)
+        return -1;
+    if (err->code == ENOSPC)
+        return error_set(err, ERR_SYSTEM,
+                         "no space left for '%s'; free some, or choose another "
+                         "place for it",
+                         path);
+    return error_prefix(err, "write '%s'", path);
+}
+
+static int connect_and_fill(const struct image_task *task,
+                            const struct source *source,
+                            struct progress_disk *progress, struct error *err)
+{
+    _cleanup_(nbd_conn_closep) struct nbd_conn *conn = NULL;
+    struct disk_target target = {
+        .server = {.socket_path = task->socket, .ours = true},
+        .blank = task->place->kind == PLACE_IMAGE,
+        .touched = task->touched,
+    };
+
+    if (nbd_conn_open(&target.server, NULL, CONNECT_TIMEOUT_MS, &conn, err) < 0)
+        return -1;
+    target.conn = conn;
+    return disk_restore(source, &target, progress, err);
+}
+
+/* Through a server of ours, until everything is in the file or device. */
+static int fill_path(const struct image_task *task, const struct source *source,
+                     const char *path, struct progress_disk *progress,
+                     struct error *err)
+{
     _cleanup_(qemu_nbd_freep) struct qemu_nbd *server = NULL;
-    _cleanup_free_ char *socket =
-        text_dup_printf("%s/%s", task->runtime_dir, task->disk->disk);
-    struct nbd_target target = {.socket_path = socket};
-    struct progress_disk *progress;
+    struct qemu_nbd_options options = {.discard = true, .shared = CLIENTS};
 
-    if (!socket)
+    if (source->size % BLOCK_MAX != 0 && task->place->kind != PLACE_DEVICE)
+        options.cache = QEMU_CACHE_WRITEBACK;
+    if (qemu_nbd_start(path, task->place->format, task->socket, &options,
+                       &server, err) < 0)
+        return -1;
+    if (connect_and_fill(task, source, progress, err) < 0)
+        return explain(path, err);
+    if (qemu_nbd_stop(take(server), err) < 0)
+        return -1;
+    return host_sync_file(path, err);
+}
+
+static int fill_export(const struct image_task *task,
+                       const struct source *source,
+                       struct progress_disk *progress, struct error *err)
+{
+    struct disk_target target = {
+        .server = {.uri = task->place->uri},
+        .conn = task->place->conn,
+        .touched = task->touched,
+    };
+
+    return disk_restore(source, &target, progress, err);
+}
+
+static int make_image(const struct image_task *task,
+                      const struct source *source,
+                      struct progress_disk *progress, struct error *err)
+{
+    _cleanup_free_ char *path =
+        text_dup_printf("%s/%s", task->dir, task->place->name);
+    _cleanup_free_ char *plain = text_dup_printf("%s/" IMAGE_PLAIN, task->dir);
+    bool compress =
+        task->options->compress && strcmp(task->place->format, "qcow2") == 0;
+    struct qemu_create create;
+
+    if (!path || !plain)
         return error_memory(err);
-    if (qemu_nbd_start(task->path, format, socket, &options, &server, err) < 0)
+    if (choose_options(task, &create, err) < 0 ||
+        qemu_img_create(compress ? plain : path, &create, err) < 0 ||
+        fill_path(task, source, compress ? plain : path, progress, err) < 0)
         return -1;
-    progress =
-        progress_add(task->progress, task->disk->disk, source->data_size);
-    if (disk_restore(source, &target, progress, err) < 0) {
-        /* The path that the error names is that of a socket. */
-        if (err->kind == ERR_NBD && err->code == ENOSPC)
-            error_set(err, ERR_SYSTEM,
-                      "no space left for the image '%s'; free some, or choose "
-                      "another target directory",
-                      task->path);
+    if (!compress)
+        return 0;
+    log_info("%s: compressing the image", task->place->disk->disk);
+    if (qemu_img_compress(plain, path, &create, err) < 0)
         return -1;
-    }
-    if (qemu_nbd_stop(take(server), err) < 0 ||
-        host_sync_file(task->path, err) < 0)
-        return -1;
-    progress_done(progress);
-    return 0;
+    if (unlink(plain) < 0)
+        return error_errno(err, errno, "remove '%s'", plain);
+    return host_sync_file(path, err);
 }
 
 /* Data without an index has no hashes that could be checked on the way; its
@@ -114,15 +212,33 @@ static int check_sums(const struct backup_set *set, const struct source *source,
     return 0;
 }
 
+static int fill(const struct image_task *task, const struct source *source,
+                struct progress_disk *progress, struct error *err)
+{
+    switch (task->place->kind) {
+    case PLACE_IMAGE:
+        return make_image(task, source, progress, err);
+    case PLACE_EXPORT:
+        return fill_export(task, source, progress, err);
+    case PLACE_DEVICE:
+    case PLACE_FILE:
+    default:
+        return fill_path(task, source, task->place->path, progress, err);
+    }
+}
+
 int image_restore(const struct image_task *task, struct error *err)
 {
     _cleanup_(source_done) struct source source = {0};
-    struct qemu_create create;
+    struct progress_disk *progress;
 
-    if (source_open(task->set->chain, task->disk, &source, err) < 0 ||
-        check_sums(task->set, &source, err) < 0 ||
-        choose_options(task, format_of(task->disk), &create, err) < 0 ||
-        qemu_img_create(task->path, &create, err) < 0)
+    if (source_open(task->set->chain, task->place->disk, &source, err) < 0 ||
+        check_sums(task->set, &source, err) < 0)
         return -1;
-    return fill(task, &source, create.format, err);
+    progress =
+        progress_add(task->progress, task->place->disk->disk, source.data_size);
+    if (fill(task, &source, progress, err) < 0)
+        return -1;
+    progress_done(progress);
+    return 0;
 }

@@ -3,27 +3,73 @@
 #ifndef RESTORE_OPTIONS_H
 #define RESTORE_OPTIONS_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "cli/groups.h"
 
 enum restore_action {
     ACTION_RESTORE,
+    ACTION_LIST,   /* print the points, for people or as JSON */
     ACTION_DUMP,   /* print the metadata */
     ACTION_VERIFY, /* read everything and compare it with its checksums */
+};
+
+#define TARGETS_MAX 64
+
+/* --target DISK=PLACE */
+struct target_option {
+    const char *disk;   /* begins with the disk's name ... */
+    size_t disk_length; /* ... of so many bytes */
+    const char *place;  /* an absolute path or an NBD URI */
 };
 
 struct restore_options {
     struct cli_common common;
     enum restore_action action;
     const char *input;
-    const char *output;  /* NULL unless restoring */
-    const char *disk;    /* one target, or NULL: all */
-    const char *until;   /* a point as until.h reads it, or NULL: the newest */
-    const char *logfile; /* NULL: the default */
+    const char *output;   /* NULL unless restoring */
+    const char *disk;     /* one target, or NULL: all */
+    const char *until;    /* a point as until.h reads it, or NULL: the newest */
+    const char *sequence; /* data files to be taken in this order, or NULL */
+    const char *logfile;  /* NULL: the default */
+
+    /* The images: */
+    const char *format; /* "qcow2", "raw", or NULL: as it was */
+    struct target_option targets[TARGETS_MAX];
+    size_t target_count;
+    const char *socketfile; /* NULL: in a private directory */
+    bool preallocate;
+    bool compress;
+    bool allow_missing;
+    bool raw; /* accepted: raw images are restored anyway */
+
+    /* The guest's configuration, and what it boots from: */
+    bool adjust;
+    bool define;
+    const char *name;        /* of the domain, or NULL: made from the old one */
+    const char *config_file; /* a leaf name, or NULL: the default */
+    const char *uri;         /* of libvirt, or NULL: the default */
+    bool keep_mac;
+    bool trust_config;
+    bool boot_in_place;
+
+    bool json; /* of list */
+
+    /* Of verify: */
+    uint32_t sample;   /* millionths of the data to be read; 0: all */
+    uint64_t seed;     /* which ones */
+    bool seeded;       /* the user chose it */
+    uint64_t buffsize; /* accepted: the size of reads does not change sums */
 };
 
 /* Parse the command line; strings are borrowed from argv.  On wrong usage,
  * --help and --version the program ends here with the documented status.
  */
 void restore_options_parse(int argc, char **argv, struct restore_options *ret);
+
+/* What --target says of this disk, or NULL. */
+const char *restore_options_target(const struct restore_options *o,
+                                   const char *disk);
 
 #endif

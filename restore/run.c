@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* run.c - see run.h */
+/* run.c - see run.h
+ *
+ * First everything is decided and checked; then images, and what belongs to
+ * them, grow in the staging directory; then the targets are written, from which
+ * there is no way back; at last the files get their names.
+ */
 #include "run.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +24,9 @@
 #include "cli/startup.h"
 #include "host/host.h"
 #include "image.h"
+#include "machine.h"
+#include "place.h"
+#include "places.h"
 #include "staging.h"
 #include "ticker.h"
 #include "vmconfig.h"
@@ -28,127 +37,20 @@ struct run {
     struct guardian *guardian;
     struct selection selection;
     struct vmconfig config;
+    struct place_list places;
+    struct machine_request machine_request;
+    struct machine *machine; /* what the guest is besides its disks */
     int targetfd;
     char *target; /* absolute path of the target directory */
     struct staging staging;
     char *runtime_dir;
-    char **names; /* of what is restored, one a disk, then the configuration */
-    const struct selection_disk **disks;
-    size_t disk_count, name_count;
+    char **names; /* in the target directory, of all that is made */
+    size_t name_count;
 };
 
-static bool is_taken(const struct run *run, const char *name)
+static const struct chain_point *point_of(const struct run *run)
 {
-    for (size_t i = 0; i < run->name_count; i++)
-        if (strcmp(run->names[i], name) == 0)
-            return true;
-    return false;
-}
-
-static int add_disk(struct run *run, const struct selection_disk *disk,
-                    struct error *err)
-{
-    _cleanup_free_ char *name =
-        vmconfig_image_name(&run->config, disk->disk, "qcow2");
-    const struct chain_file *last = disk->files[disk->file_count - 1];
-
-    if (!name)
-        return error_memory(err);
-    if (last->raw) {
-        log_warning("%s: '%s' is a raw image, which is not restored yet; copy "
-                    "it by hand",
-                    disk->disk, last->file);
-        return 0;
-    }
-    if (is_taken(run, name)) {
-        /* Two images of one name, from different directories. */
-        char *longer = text_dup_printf("%s-%s", disk->disk, name);
-
-        free(name);
-        name = longer;
-        if (!name)
-            return error_memory(err);
-    }
-    run->disks[run->disk_count++] = disk;
-    run->names[run->name_count++] = take(name);
-    return 0;
-}
-
-/* A disk that the point does not hold is restored in its state before, if the
- * domain had it then (it was left out of the backup); not if it was detached.
- */
-static bool belongs_to_point(const struct run *run,
-                             const struct selection_disk *disk)
-{
-    const struct chain_point *points = run->set->chain->points;
-
-    if (disk->point == run->selection.point)
-        return true;
-    if (!run->options->disk && run->config.disks.count > 0 &&
-        !disk_list_find(&run->config.disks, disk->disk)) {
-        log_info("%s: not restored, the domain had no such disk at point '%s'",
-                 disk->disk, points[run->selection.point].name);
-        return false;
-    }
-    log_warning("%s: not in point '%s'; its state at point '%s' is restored",
-                disk->disk, points[run->selection.point].name,
-                points[disk->point].name);
-    return true;
-}
-
-static int choose_disks(struct run *run, struct error *err)
-{
-    const struct selection *s = &run->selection;
-    const char *wanted = run->options->disk;
-
-    run->names = calloc(s->disk_count + 2, sizeof(*run->names));
-    run->disks = calloc(s->disk_count + 1, sizeof(*run->disks));
-    if (!run->names || !run->disks)
-        return error_memory(err);
-    for (size_t i = 0; i < s->disk_count; i++)
-        if ((!wanted || strcmp(s->disks[i].disk, wanted) == 0) &&
-            belongs_to_point(run, &s->disks[i]) &&
-            add_disk(run, &s->disks[i], err) < 0)
-            return -1;
-    if (wanted && run->disk_count == 0)
-        return error_set(err, ERR_INPUT,
-                         "the backup in '%s' holds no disk '%s' that could be "
-                         "restored",
-                         run->set->path, wanted);
-    return 0;
-}
-
-/* Is the configuration there already, the same to the byte?  It is when disks
- * are restored one by one.
- */
-static bool config_is_there(const struct run *run)
-{
-    _cleanup_error_ struct error ignored = ERROR_INIT;
-    _cleanup_free_ char *text = NULL;
-    size_t length;
-
-    return file_read_all(run->targetfd, VMCONFIG_NAME, run->config.length + 1,
-                         &text, &length, &ignored) == 0 &&
-           length == run->config.length &&
-           memcmp(text, run->config.text, length) == 0;
-}
-
-static int check_target(struct run *run, struct error *err)
-{
-    if (run->config.text && !config_is_there(run)) {
-        run->names[run->name_count] = strdup(VMCONFIG_NAME);
-        if (!run->names[run->name_count])
-            return error_memory(err);
-        run->name_count++;
-    }
-    for (size_t i = 0; i < run->name_count; i++)
-        if (faccessat(run->targetfd, run->names[i], F_OK,
-                      AT_SYMLINK_NOFOLLOW) == 0)
-            return error_set(err, ERR_EXISTS,
-                             "'%s/%s' exists already; it is not replaced, so "
-                             "move it away or choose another directory",
-                             run->options->output, run->names[i]);
-    return 0;
+    return &run->set->chain->points[run->selection.point];
 }
 
 static int open_target(struct run *run, struct error *err)
@@ -166,55 +68,157 @@ static int open_target(struct run *run, struct error *err)
     return 0;
 }
 
-/* The guardian learns of each before it exists. */
-static int make_places(struct run *run, struct error *err)
+static int add_name(struct run *run, const char *name, struct error *err)
 {
+    char **names =
+        reallocarray(run->names, run->name_count + 1, sizeof(*names));
+
+    if (!names)
+        return error_memory(err);
+    run->names = names;
+    names[run->name_count] = strdup(name);
+    if (!names[run->name_count])
+        return error_memory(err);
+    run->name_count++;
+    return 0;
+}
+
+/* The names that will be needed, and that none of them is taken. */
+static int choose_names(struct run *run, struct error *err)
+{
+    for (size_t i = 0; i < run->places.count; i++)
+        if (run->places.items[i].kind == PLACE_IMAGE &&
+            add_name(run, run->places.items[i].name, err) < 0)
+            return -1;
+    for (size_t i = 0; i < machine_name_count(run->machine); i++)
+        if (add_name(run, machine_name(run->machine, i), err) < 0)
+            return -1;
+    for (size_t i = 0; i < run->name_count; i++)
+        if (faccessat(run->targetfd, run->names[i], F_OK,
+                      AT_SYMLINK_NOFOLLOW) == 0)
+            return error_set(err, ERR_EXISTS,
+                             "'%s/%s' exists already; it is not replaced, so "
+                             "move it away or choose another directory",
+                             run->options->output, run->names[i]);
+    return 0;
+}
+
+/* Tell the guardian of a socket that the user chose; it works elsewhere. */
+static int announce_socket(struct run *run, struct error *err)
+{
+    const char *name = run->options->socketfile;
+    _cleanup_free_ char *here = get_current_dir_name();
+    _cleanup_free_ char *path = NULL;
+
+    if (!here)
+        return error_errno(err, errno, "find the current directory");
+    path = name[0] == '/' ? strdup(name) : text_dup_printf("%s/%s", here, name);
+    if (!path)
+        return error_memory(err);
+    if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return error_set(err, ERR_EXISTS, "the socket '%s' is already there",
+                         name);
+    return guardian_tell(run->guardian, FACT_SOCKET, path, err);
+}
+
+/* The guardian learns of each before it exists. */
+static int make_private(struct run *run, struct error *err)
+{
+
     if (staging_name(run->targetfd, run->target, &run->staging, err) < 0 ||
         guardian_tell(run->guardian, FACT_STAGING, run->staging.path, err) <
             0 ||
         staging_make(&run->staging, err) < 0)
-        return -1;
+        return error_prefix(err, "use the directory '%s'",
+                            run->options->output);
+    if (run->options->socketfile)
+        return announce_socket(run, err);
     if (host_runtime_name(&run->runtime_dir, err) < 0 ||
         guardian_tell(run->guardian, FACT_RUNTIME, run->runtime_dir, err) < 0)
         return -1;
     return host_runtime_make(run->runtime_dir, getuid(), getgid(), err);
 }
 
-static int restore_disks(struct run *run, struct error *err)
+static int restore_place(struct run *run, const struct place *p,
+                         struct progress *progress, bool *touched,
+                         struct error *err)
+{
+    _cleanup_free_ char *socket = NULL;
+    struct image_task task = {
+        .options = run->options,
+        .set = run->set,
+        .place = p,
+        .dir = run->staging.path,
+        .progress = progress,
+        .touched = touched,
+    };
+
+    socket = run->options->socketfile
+                 ? strdup(run->options->socketfile)
+                 : text_dup_printf("%s/%s", run->runtime_dir, p->disk->disk);
+    if (!socket)
+        return error_memory(err);
+    task.socket = socket;
+    log_info("restoring %s of point '%s' to '%s'", p->disk->disk,
+             point_of(run)->name, place_text(p));
+    if (image_restore(&task, err) < 0)
+        return error_prefix(err, "disk %s", p->disk->disk);
+    return 0;
+}
+
+static int restore_images(struct run *run, struct progress *progress,
+                          struct error *err)
+{
+    for (size_t i = 0; i < run->places.count; i++) {
+        const struct place *p = &run->places.items[i];
+
+        if (p->kind == PLACE_IMAGE &&
+            restore_place(run, p, progress, NULL, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* What was there before is lost from here on. */
+static int restore_target(struct run *run, const struct place *p,
+                          struct progress *progress, struct error *err)
+{
+    bool touched = false;
+
+    if (guardian_tell(run->guardian, FACT_TARGET, place_text(p), err) < 0)
+        return -1;
+    if (restore_place(run, p, progress, &touched, err) < 0)
+        return touched
+                   ? error_append(err,
+                                  "; the contents of '%s' are undefined now",
+                                  place_text(p))
+                   : -1;
+    return guardian_tell(run->guardian, FACT_TARGET, NULL, err);
+}
+
+static int restore_targets(struct run *run, struct progress *progress,
+                           struct error *err)
+{
+    for (size_t i = 0; i < run->places.count; i++) {
+        const struct place *p = &run->places.items[i];
+
+        if (p->kind != PLACE_IMAGE && restore_target(run, p, progress, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int fill_places(struct run *run, struct error *err)
 {
     _cleanup_(ticker_stopp) struct ticker *ticker = NULL;
     _cleanup_(progress_freep) struct progress *progress =
         progress_new(startup_progress(&run->options->common), stderr);
 
-    if (ticker_start(progress, &ticker, err) < 0)
+    if (ticker_start(progress, &ticker, err) < 0 ||
+        restore_images(run, progress, err) < 0 ||
+        machine_stage(run->machine, run->staging.dirfd, err) < 0)
         return -1;
-    for (size_t i = 0; i < run->disk_count; i++) {
-        _cleanup_free_ char *path = staging_path(&run->staging, run->names[i]);
-        struct image_task task = {
-            .set = run->set,
-            .disk = run->disks[i],
-            .path = path,
-            .runtime_dir = run->runtime_dir,
-            .progress = progress,
-        };
-
-        if (!path)
-            return error_memory(err);
-        log_info("restoring %s of point '%s' to '%s/%s'", task.disk->disk,
-                 run->set->chain->points[run->selection.point].name,
-                 run->options->output, run->names[i]);
-        if (image_restore(&task, err) < 0)
-            return error_prefix(err, "disk %s", task.disk->disk);
-    }
-    return 0;
-}
-
-static int write_config(struct run *run, struct error *err)
-{
-    if (run->name_count == run->disk_count)
-        return 0;
-    return file_replace(run->staging.dirfd, VMCONFIG_NAME, run->config.text,
-                        run->config.length, 0600, err);
+    return restore_targets(run, progress, err);
 }
 
 /* With one disk wanted, damage of the others does not matter. */
@@ -228,36 +232,89 @@ static int choose_point(struct run *run, struct error *err)
                 : chain_select(set->chain, set->until, &run->selection, err);
 }
 
+/* Files given by hand are a disk, not a domain. */
+static int load_config(struct run *run, struct error *err)
+{
+    if (run->options->sequence)
+        return 0;
+    return vmconfig_load(run->set, point_of(run), &run->config, err);
+}
+
+static int plan_machine(struct run *run, struct error *err)
+{
+    run->machine_request = (struct machine_request){
+        .options = run->options,
+        .set = run->set,
+        .point = point_of(run),
+        .config = &run->config,
+        .target = run->target,
+        .targetfd = run->targetfd,
+        .places = &run->places,
+    };
+    return machine_plan(&run->machine_request, &run->machine, err);
+}
+
+/* Everything gets its place, or nothing does. */
+static int publish(struct run *run, struct error *err)
+{
+    if (machine_place(run->machine, run->staging.dirfd, err) < 0)
+        return -1;
+    if (staging_publish(&run->staging, run->names, run->name_count, err) == 0)
+        return 0;
+    machine_take_back(run->machine);
+    return -1;
+}
+
+/* Outcome 1: done, but for something that was said. */
 static int run_steps(struct run *run, struct error *err)
 {
-    const struct chain *chain = run->set->chain;
+    struct places_request request = {
+        .options = run->options,
+        .set = run->set,
+        .selection = &run->selection,
+        .config = &run->config,
+    };
 
     if (backup_set_check_strangers(run->set, err) < 0 ||
-        choose_point(run, err) < 0 ||
-        vmconfig_load(run->set, &chain->points[run->selection.point],
-                      &run->config, err) < 0 ||
-        choose_disks(run, err) < 0 || open_target(run, err) < 0 ||
-        check_target(run, err) < 0 || make_places(run, err) < 0 ||
-        restore_disks(run, err) < 0 || write_config(run, err) < 0 ||
-        stop_check(err) < 0)
+        choose_point(run, err) < 0 || load_config(run, err) < 0 ||
+        open_target(run, err) < 0)
         return -1;
-    return staging_publish(&run->staging, run->names, run->name_count, err);
+    request.target = run->target;
+    if (places_choose(&request, &run->places, err) < 0 ||
+        plan_machine(run, err) < 0 || choose_names(run, err) < 0 ||
+        make_private(run, err) < 0 || fill_places(run, err) < 0 ||
+        stop_check(err) < 0 || publish(run, err) < 0)
+        return -1;
+    return machine_define(run->machine, err);
+}
+
+/* Remove what was needed only on the way.  Outcome 1: something is left (log).
+ */
+static int clean_up(struct run *run)
+{
+    _cleanup_error_ struct error err = ERROR_INIT;
+    int left = staging_remove(&run->staging);
+
+    if (left > 0)
+        log_warning("a staging directory in '%s' could not be removed",
+                    run->options->output);
+    if (run->runtime_dir && host_remove_dir(run->runtime_dir, &err) < 0) {
+        log_warning("%s", error_text(&err));
+        left = 1;
+    }
+    free(run->runtime_dir);
+    run->runtime_dir = NULL;
+    return left;
 }
 
 static void run_done(struct run *run)
 {
-    _cleanup_error_ struct error err = ERROR_INIT;
-
-    if (staging_remove(&run->staging) > 0)
-        log_warning("a staging directory in '%s' could not be removed",
-                    run->options->output);
-    if (run->runtime_dir && host_remove_dir(run->runtime_dir, &err) < 0)
-        log_warning("%s", error_text(&err));
+    clean_up(run);
     for (size_t i = 0; i < run->name_count; i++)
         free(run->names[i]);
     free(run->names);
-    free(run->disks);
-    free(run->runtime_dir);
+    machine_free(run->machine);
+    place_list_done(&run->places);
     free(run->target);
     closep(&run->targetfd);
     vmconfig_done(&run->config);
@@ -279,20 +336,38 @@ int restore_run(const struct restore_options *options,
     };
     time_t started = time(NULL);
     char took[TEXT_SIZE_ROOM];
+    int r = run_steps(&run, err);
 
-    if (run_steps(&run, err) < 0)
+    if (r < 0)
         return -1;
-    log_info("%zu %s restored to '%s' in %s", run.disk_count,
-             run.disk_count == 1 ? "disk" : "disks", options->output,
+    log_info("%zu %s restored to '%s' in %s", run.places.count,
+             run.places.count == 1 ? "disk" : "disks", options->output,
              text_duration((uint64_t)(time(NULL) - started), took));
-    return 0;
+    return clean_up(&run) > 0 ? 1 : r;
+}
+
+/* A socket that was to be made there, by a server that ended with us. */
+static void remove_socket(const char *path)
+{
+    struct stat st;
+
+    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+        unlink(path);
 }
 
 int restore_as_guardian(const struct guardian_facts *facts, struct error *err)
 {
     const char *staging = facts_get(facts, FACT_STAGING);
     const char *runtime = facts_get(facts, FACT_RUNTIME);
+    const char *socket = facts_get(facts, FACT_SOCKET);
+    const char *target = facts_get(facts, FACT_TARGET);
 
+    if (target)
+        log_error("a restore was killed: the contents of '%s' are undefined "
+                  "now",
+                  target);
+    if (socket)
+        remove_socket(socket);
     if (staging && staging_remove_path(staging, err) < 0)
         return -1;
     return runtime ? host_remove_dir(runtime, err) : 0;

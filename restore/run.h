@@ -11,9 +11,13 @@
 /* What the guardian is told. */
 #define FACT_STAGING "staging" /* the staging directory, absolute */
 #define FACT_RUNTIME "runtime" /* the private directory */
+#define FACT_SOCKET "socket"   /* of qemu-nbd, where the user chose it */
+#define FACT_TARGET "target"   /* a device or the like that is written now */
 
 /* Restore what the options ask for: everything, under final names and
- * durable, or nothing.
+ * durable, or nothing; but for what --target names, whose old contents are lost
+ * either way.  Outcome 1: it is there, but something else is not as it should
+ * be (log).
  */
 must_check int restore_run(const struct restore_options *options,
                            const struct backup_set *set,

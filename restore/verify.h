@@ -4,14 +4,16 @@
 #define RESTORE_VERIFY_H
 
 #include "base/error.h"
-#include "cli/groups.h"
+#include "options.h"
 #include "set.h"
 
-/* Check every file of every point up to the chosen one (of `disk` only, unless
- * NULL): sizes, structure, hashes, checksums.  Goes on after damage, logs each,
- * and then fails with ERR_DAMAGED.
+/* Check every file of every point up to the chosen one (of one disk only, where
+ * the options name it; of all data, or a sample): sizes, structure, hashes,
+ * checksums, links, names.  Goes on after damage, logs each, and what it means
+ * for each point; then fails with ERR_DAMAGED.
  */
-must_check int verify_set(const struct backup_set *set, const char *disk,
-                          const struct cli_common *common, struct error *err);
+must_check int verify_set(const struct backup_set *set,
+                          const struct restore_options *options,
+                          struct error *err);
 
 #endif

@@ -2,9 +2,12 @@
 /* vmconfig.c - see vmconfig.h */
 #include "vmconfig.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -14,6 +17,7 @@
 #include "set/sealed.h"
 
 #define XML_MAX (16 * MIB)
+#define RUN_MAX_S 86400 /* no backup takes longer */
 
 static const struct manifest_file *find_file(const struct chain_point *point,
                                              const char *name)
@@ -56,14 +60,91 @@ static int read_file(const struct backup_set *set,
     return 1;
 }
 
-/* What upstream calls the point in the names of small files. */
-static const char *other_name(const struct chain_point *point)
+/* ---- names ---- */
+
+/* 1 and the name, if something is called so; 0: nothing is. */
+static int try_name(const struct backup_set *set,
+                    const struct chain_point *point, const char *front,
+                    const char *ident, const char *back, char **ret,
+                    struct error *err)
 {
-    if (point->level == LEVEL_DIFF && strncmp(point->name, "diff.", 5) == 0)
-        return point->name + 5;
-    if (point->level == LEVEL_INC && strncmp(point->name, "inc.", 4) == 0)
-        return point->name + 4;
-    return NULL;
+    _cleanup_free_ char *name = text_dup_printf("%s%s%s", front, ident, back);
+    bool all_are_named = point->ours && !point->manifest.adopted;
+    struct stat st;
+
+    if (!name)
+        return error_memory(err);
+    /* One that is named and missing is damage, which the reader finds. */
+    if (!find_file(point, name) &&
+        (all_are_named ||
+         fstatat(set->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0))
+        return 0;
+    *ret = take(name);
+    return 1;
+}
+
+/* The number between `front` and `back` in a name: true, or it has none. */
+static bool number_in(const char *name, const char *front, const char *back,
+                      uint64_t *ret)
+{
+    size_t length = strlen(name), a = strlen(front), b = strlen(back);
+    char digits[24] = "";
+
+    if (length <= a + b || length - a - b >= sizeof(digits) ||
+        strncmp(name, front, a) != 0 || strcmp(name + length - b, back) != 0)
+        return false;
+    memcpy(digits, name + a, length - a - b);
+    return text_u64(digits, ret) == 0;
+}
+
+/* The first one that was written at `since` or soon after: in the same run. */
+static int try_times(const struct backup_set *set, const char *front,
+                     uint64_t since, const char *back, char **ret,
+                     struct error *err)
+{
+    _cleanup_close_ int fd =
+        openat(set->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_(closedirp) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *e = NULL;
+    uint64_t best = UINT64_MAX;
+
+    if (!dir)
+        return error_errno(err, errno, "list '%s'", set->path);
+    (void)take_fd(fd);
+    while ((e = readdir(dir))) {
+        uint64_t time = 0;
+
+        if (number_in(e->d_name, front, back, &time) && time >= since &&
+            time - since < RUN_MAX_S && time < best) {
+            free(*ret);
+            *ret = strdup(e->d_name);
+            if (!*ret)
+                return error_memory(err);
+            best = time;
+        }
+    }
+    return *ret != NULL;
+}
+
+int point_file_find(const struct backup_set *set,
+                    const struct chain_point *point, const char *front,
+                    const char *back, char **ret_name, struct error *err)
+{
+    bool diff =
+        point->level == LEVEL_DIFF && strncmp(point->name, "diff.", 5) == 0;
+    bool inc =
+        point->level == LEVEL_INC && strncmp(point->name, "inc.", 4) == 0;
+    uint64_t since = 0;
+    int r = try_name(set, point, front, point->name, back, ret_name, err);
+
+    if (r != 0)
+        return r;
+    if (inc)
+        return try_name(set, point, front, point->name + 4, back, ret_name,
+                        err);
+    if (diff && !point->ours && text_u64(point->name + 5, &since) == 0)
+        return try_times(set, front, since, back, ret_name, err);
+    return 0;
 }
 
 int point_file_read(const struct backup_set *set,
@@ -71,21 +152,19 @@ int point_file_read(const struct backup_set *set,
                     const char *suffix, size_t max, char **ret_text,
                     size_t *ret_length, struct error *err)
 {
-    const char *idents[] = {point->name, other_name(point)};
+    _cleanup_free_ char *front = text_dup_printf("%s.", prefix);
+    _cleanup_free_ char *back = text_dup_printf(".%s", suffix);
+    _cleanup_free_ char *name = NULL;
+    int r;
 
-    for (size_t i = 0; i < array_size(idents) && idents[i]; i++) {
-        _cleanup_free_ char *name =
-            text_dup_printf("%s.%s.%s", prefix, idents[i], suffix);
-        int r;
-
-        if (!name)
-            return error_memory(err);
-        r = read_file(set, point, name, max, ret_text, ret_length, err);
-        if (r != 0)
-            return r;
-    }
-    return 0;
+    if (!front || !back)
+        return error_memory(err);
+    r = point_file_find(set, point, front, back, &name, err);
+    return r <= 0 ? r
+                  : read_file(set, point, name, max, ret_text, ret_length, err);
 }
+
+/* ---- the configuration ---- */
 
 int vmconfig_load(const struct backup_set *set, const struct chain_point *point,
                   struct vmconfig *ret, struct error *err)
@@ -102,7 +181,8 @@ int vmconfig_load(const struct backup_set *set, const struct chain_point *point,
         log_warning("the configuration of the domain ('vmconfig.%s.xml') is "
                     "not in the backup; images are named after their disks",
                     point->name);
-    else if (disk_list_parse(config.text, &config.disks, &why) < 0)
+    else if (disk_list_parse(config.text, &config.disks, &why) < 0 ||
+             rewrite_origin_parse(config.text, &config.origin, &why) < 0)
         log_warning("the configuration of point '%s' makes no sense (%s); "
                     "images are named after their disks",
                     point->name, error_text(&why));
@@ -115,6 +195,7 @@ void vmconfig_done(struct vmconfig *config)
 {
     free(config->text);
     disk_list_free(&config->disks);
+    rewrite_origin_free(&config->origin);
     *config = (struct vmconfig)VMCONFIG_INIT;
 }
 

@@ -12,22 +12,21 @@
 #include "base/error.h"
 #include "set.h"
 #include "virt/disk.h"
+#include "virt/rewrite.h"
 
-/* The name that a restored configuration gets. */
+/* The name that a restored configuration gets unless another one is wanted. */
 #define VMCONFIG_NAME "vmconfig.xml"
 
 struct vmconfig {
     char *text; /* NULL: the set has none for this point */
     size_t length;
-    struct domain_disk_list disks; /* empty if the XML makes no sense */
+    struct domain_disk_list disks; /* empty if the XML makes no sense, ... */
+    struct rewrite_origin origin;  /* ... and so is this */
 };
 
 #define VMCONFIG_INIT                                                          \
     {                                                                          \
-        NULL, 0,                                                               \
-        {                                                                      \
-            NULL, 0, 0                                                         \
-        }                                                                      \
+        0                                                                      \
     }
 
 /* Read the configuration of the point.  That there is none, or that it makes
@@ -45,11 +44,20 @@ void vmconfig_done(struct vmconfig *config);
 must_check char *vmconfig_image_name(const struct vmconfig *config,
                                      const char *disk, const char *format);
 
-/* Read a small text file of a point, at most `max` bytes, and compare it with
- * what the manifest says of it.  It is called `<prefix>.<point>.<suffix>`; the
- * Python suite leaves out "diff." in front of the time of a differential, and
- * calls an increment of a domain that was off as the one before.  Outcome 1:
- * read; 0: there is none.
+/* Find the small file of a point that is called `<front><ident><back>`: 1, and
+ * its name, owned by the caller; 0: there is none.  <ident> is the point's
+ * name.  The Python suite calls the files of a differential by the time at
+ * which each was written, without "diff." in front, and those of an increment
+ * of a domain that was off as the one before.
+ */
+must_check int point_file_find(const struct backup_set *set,
+                               const struct chain_point *point,
+                               const char *front, const char *back,
+                               char **ret_name, struct error *err);
+
+/* Read the small text file `<prefix>.<ident>.<suffix>` of a point (found as
+ * above), at most `max` bytes, and compare it with what the manifest says of
+ * it.  Outcome 1: read; 0: there is none.
  */
 must_check int point_file_read(const struct backup_set *set,
                                const struct chain_point *point,

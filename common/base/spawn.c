@@ -52,6 +52,13 @@ static int open_stderr_file(struct error *err)
     return take_fd(fd);
 }
 
+static int copy_fd(int fd, struct error *err)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+    return copy < 0 ? error_errno(err, errno, "copying a descriptor") : copy;
+}
+
 /* Start it; with `capture` its stdout is a pipe. */
 static struct child *start(const struct spawn_request *req, bool capture,
                            struct error *err)
@@ -74,7 +81,8 @@ static struct child *start(const struct spawn_request *req, bool capture,
     } else if ((out_fd = open_null(O_WRONLY, err)) < 0) {
         return NULL;
     }
-    c->err_fd = open_stderr_file(err);
+    c->err_fd = req->stderr_fd > 0 ? copy_fd(req->stderr_fd, err)
+                                   : open_stderr_file(err);
     if (c->err_fd < 0)
         return NULL;
     if (child_launch(c, req, in_fd, out_fd, err) < 0)

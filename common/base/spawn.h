@@ -4,8 +4,8 @@
  * A child gets: an argument vector (never a shell), our environment with
  * LC_ALL=C, default signal handlers and an empty mask, a process group of its
  * own (a Ctrl-C at the terminal does not reach it), none of our descriptors,
- * and /dev/null where nothing else is said.  What it writes to stderr is kept;
- * its last line is the reason in our messages.
+ * and /dev/null where nothing else is said.  What it writes to stderr is kept,
+ * unless it is sent elsewhere; its last line is the reason in our messages.
  *
  * Waiting ends early when the user asks us to end (base/stop).
  */
@@ -33,6 +33,8 @@ struct spawn_request {
                                  * LISTEN_FDS=1 and LISTEN_PID; stays ours too */
     size_t output_max;          /* bytes to capture; 0: SPAWN_OUTPUT_MAX */
     const char *const *env_add; /* NULL, or "NAME=value" strings, then NULL */
+    int stderr_fd;    /* > 0: its stderr goes there, and nothing is kept; stays
+                       * ours too */
     bool die_with_us; /* the kernel kills it when the *thread* that started it
                        * ends, so start it from one that lives long */
 };

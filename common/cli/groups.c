@@ -78,17 +78,29 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 const struct argp cli_common_argp = {.options = options, .parser = parse};
 
-void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
+static void parse_all(const struct argp *argp, int argc, char **argv,
+                      unsigned flags, void *input)
 {
     error_t r;
 
     argp_err_exit_status = EXIT_USAGE;
-    r = argp_parse(argp, argc, argv, ARGP_NO_HELP, NULL, input);
+    r = argp_parse(argp, argc, argv, ARGP_NO_HELP | flags, NULL, input);
     if (r != 0) {
         fprintf(stderr, "%s: reading the command line failed: %s\n",
                 program_invocation_short_name, strerrordesc_np(r));
         exit(EXIT_USAGE);
     }
+}
+
+void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
+{
+    parse_all(argp, argc, argv, 0, input);
+}
+
+void cli_parse_command(const struct argp *argp, int argc, char **argv,
+                       void *input)
+{
+    parse_all(argp, argc, argv, ARGP_IN_ORDER, input);
 }
 
 /* Digits, maybe with a minus in front, and nothing else? */

@@ -34,6 +34,12 @@ extern const struct argp cli_common_argp;
  */
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
+/* The same for a program that takes a command behind "--": words in front of it
+ * stay in front of it, where the parser can refuse them.
+ */
+void cli_parse_command(const struct argp *argp, int argc, char **argv,
+                       void *input);
+
 /* The value of an option with OPTION_ARG_OPTIONAL whose value is a whole
  * number: `arg` itself ("-z5", "--compress=5"), without a "=" in front
  * ("-z=5"); or, if that is NULL, the next word if it is a number, maybe with a

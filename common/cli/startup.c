@@ -39,6 +39,21 @@ int startup_begin(const char *program, const struct cli_common *common,
     return stop_init(err);
 }
 
+int startup_log_file(const char *path, const char *name, struct error *err)
+{
+    const char *home = getenv("HOME");
+    _cleanup_free_ char *standard = NULL;
+
+    if (path)
+        return log_open_file(AT_FDCWD, path, err);
+    standard = text_dup_printf("%s/%s", home && home[0] ? home : "/tmp", name);
+    if (!standard)
+        return error_memory(err);
+    if (log_open_file(AT_FDCWD, standard, err) == 0)
+        return 0;
+    return error_append(err, "; -L chooses another file");
+}
+
 bool startup_progress(const struct cli_common *common)
 {
     return !common->quiet && !common->noprogress;

@@ -4,7 +4,7 @@
  *     startup_descriptors();
  *     options_parse(argc, argv, &options);
  *     if (startup_begin("virtnbdbackup", &options.common, &err) < 0) ...
- *     log_open_file(...);
+ *     startup_log_file(...), or log_open_file(...)
  *     startup_banner(argc, argv);
  */
 #ifndef CLI_STARTUP_H
@@ -29,6 +29,12 @@ void startup_descriptors(void);
 must_check int startup_begin(const char *program,
                              const struct cli_common *common,
                              struct error *err);
+
+/* Append the log to the file `path` too; NULL: to the file `name` in the home
+ * directory, or in /tmp if HOME is not set.
+ */
+must_check int startup_log_file(const char *path, const char *name,
+                                struct error *err);
 
 /* Should progress be shown (for progress_new)? */
 bool startup_progress(const struct cli_common *common);

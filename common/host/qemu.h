@@ -64,7 +64,7 @@ must_check int qemu_info_bitmap(const char *json, const char *name,
  */
 struct qemu_create {
     const char *format;    /* "qcow2" or "raw" */
-    uint64_t virtual_size; /* bytes */
+    uint64_t virtual_size; /* bytes; of a qcow2, rounded up to 512 */
 
     /* qcow2 only, ignored otherwise: */
     uint64_t cluster_size;        /* 0, or as above */
@@ -73,6 +73,10 @@ struct qemu_create {
     unsigned refcount_bits;       /* 0, or as above */
     bool lazy_refcounts;
     bool extended_l2;
+
+    bool preallocate;    /* write all of it once, so that it has its room */
+    const char *backing; /* NULL, or an NBD URI of ours: an overlay of
+                            what is served there, of its size */
 };
 
 /* Like `image`, of that size.  Backing file, data file and encryption are not
@@ -88,6 +92,13 @@ struct qemu_create qemu_create_like(const struct qemu_image *image,
 must_check int qemu_img_create(const char *path,
                                const struct qemu_create *create,
                                struct error *err);
+
+/* Make the image `path` from the qcow2 image `plain`, compressed: `create` is
+ * qcow2, and as long.  Errors as above.
+ */
+must_check int qemu_img_compress(const char *plain, const char *path,
+                                 const struct qemu_create *create,
+                                 struct error *err);
 
 /* The NBD server. */
 
@@ -117,13 +128,12 @@ struct qemu_nbd_options {
 
 struct qemu_nbd;
 
-/* Serve the image `path` of format `format` (from our own tables or from
- * libvirt, never guessed) as the export "" on a new Unix socket, mode 0600.
- * It accepts clients when this returns.  It serves one client after the other
- * until it is stopped, and dies with the calling *thread*.
- * ERR_CHILD: qemu-nbd refuses, and why (the image is in use, damaged, ...);
- * ERR_EXISTS: the socket's name is taken; ERR_INPUT: its name is too long (107
- * bytes).
+/* Serve the image or device `path` of format `format` (from our own tables or
+ * from libvirt, never guessed) as the export "" on a new Unix socket, mode
+ * 0600. It accepts clients when this returns.  It serves one client after the
+ * other until it is stopped, and dies with the calling *thread*. ERR_CHILD:
+ * qemu-nbd refuses, and why (the image is in use, damaged, ...); ERR_EXISTS:
+ * the socket's name is taken; ERR_INPUT: its name is too long (107 bytes).
  */
 must_check int qemu_nbd_start(const char *path, const char *format,
                               const char *socket_path,

@@ -63,17 +63,21 @@ static int check(const struct qemu_create *c, struct error *err)
 /* The list for -o; NULL: no memory. */
 static char *build_options(const struct qemu_create *c)
 {
+    const char *preallocation = c->preallocate ? "full" : "off";
     bool compressed = is_given(c->compression_type);
     char cluster[48] = "";
     char refcount[48] = "";
 
+    if (strcmp(c->format, "raw") == 0)
+        return text_dup_printf("preallocation=%s", preallocation);
     if (c->cluster_size)
         snprintf(cluster, sizeof(cluster), ",cluster_size=%" PRIu64,
                  c->cluster_size);
     if (c->refcount_bits)
         snprintf(refcount, sizeof(refcount), ",refcount_bits=%u",
                  c->refcount_bits);
-    return text_dup_printf("compat=%s%s%s%s%s%s%s",
+    return text_dup_printf("preallocation=%s,compat=%s%s%s%s%s%s%s",
+                           preallocation,
                            is_given(c->compat) ? c->compat : "1.1", cluster,
                            refcount, compressed ? ",compression_type=" : "",
                            compressed ? c->compression_type : "",
@@ -81,28 +85,59 @@ static char *build_options(const struct qemu_create *c)
                            c->extended_l2 ? ",extended_l2=on" : "");
 }
 
-/* Fill the empty file `fd`, which is the program's descriptor 3. */
-static int fill(int fd, const struct qemu_create *c, struct error *err)
+/* Run qemu-img, which sees the file `fd` as /dev/fd/3. */
+static int run(const char *const *argv, int fd, int timeout_ms,
+               struct error *err)
 {
-    bool qcow2 = strcmp(c->format, "qcow2") == 0;
-    _cleanup_free_ char *options = qcow2 ? build_options(c) : NULL;
-    char size[24];
-    const char *argv[12] = {"qemu-img", "create", "-q", "-f", c->format};
-    struct spawn_request req = {.argv = argv, .pass_fd = fd};
-    size_t n = 5;
+    struct spawn_request req = {
+        .argv = argv, .pass_fd = fd, .die_with_us = true};
 
-    if (qcow2 && !options)
-        return error_memory(err);
-    snprintf(size, sizeof(size), "%" PRIu64, c->virtual_size);
-    if (options) {
-        argv[n++] = "-o";
-        argv[n++] = options;
-    }
-    argv[n++] = "/dev/fd/3";
-    argv[n++] = size;
-    if (spawn_run(&req, CREATE_TIMEOUT_MS, NULL, NULL, err) < 0)
+    if (spawn_run(&req, timeout_ms, NULL, NULL, err) < 0)
         return qemu_missing_hint(err);
     return 0;
+}
+
+static int fill(int fd, const struct qemu_create *c, struct error *err)
+{
+    _cleanup_free_ char *options = build_options(c);
+    char size[24];
+    const char *argv[16] = {"qemu-img", "create", "-q",   "-f",
+                            c->format,  "-o",     options};
+    size_t n = 7;
+
+    if (!options)
+        return error_memory(err);
+    snprintf(size, sizeof(size), "%" PRIu64, c->virtual_size);
+    if (c->backing) {
+        argv[n++] = "-F";
+        argv[n++] = "raw";
+        argv[n++] = "-b";
+        argv[n++] = c->backing;
+    }
+    argv[n++] = "/dev/fd/3";
+    if (!c->backing)
+        argv[n++] = size;
+    if (run(argv, fd, c->preallocate ? -1 : CREATE_TIMEOUT_MS, err) < 0)
+        return -1;
+    /* It rounds up; the file is to be as long as the disk. */
+    if (strcmp(c->format, "raw") == 0 &&
+        ftruncate(fd, (off_t)c->virtual_size) < 0)
+        return error_errno(err, errno, "set its size");
+    return 0;
+}
+
+/* A new file under a name that nobody has. */
+static int make_file(const char *path, struct error *err)
+{
+    int fd =
+        open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+    if (fd < 0 && errno == EEXIST)
+        return error_set(err, ERR_EXISTS,
+                         "something with that name is already there");
+    if (fd < 0)
+        return error_errno(err, errno, "make the file");
+    return fd;
 }
 
 int qemu_img_create(const char *path, const struct qemu_create *create,
@@ -112,17 +147,37 @@ int qemu_img_create(const char *path, const struct qemu_create *create,
 
     if (check(create, err) < 0)
         return error_prefix(err, "create the image '%s'", path);
-    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0 && errno == EEXIST)
-        return error_set(err, ERR_EXISTS,
-                         "create the image '%s': something with that name is "
-                         "already there",
-                         path);
+    fd = make_file(path, err);
     if (fd < 0)
-        return error_errno(err, errno, "create the image '%s'", path);
+        return error_prefix(err, "create the image '%s'", path);
     if (fill(fd, create, err) < 0) {
         unlink(path);
         return error_prefix(err, "create the image '%s'", path);
+    }
+    return 0;
+}
+
+int qemu_img_compress(const char *plain, const char *path,
+                      const struct qemu_create *create, struct error *err)
+{
+    _cleanup_free_ char *options = build_options(create);
+    _cleanup_free_ char *source = qemu_file_argument(plain);
+    /* -W: compressed clusters need no order, and several threads make them. */
+    const char *argv[] = {"qemu-img", "convert",   "-c",    "-W", "-f",
+                          "qcow2",    "-O",        "qcow2", "-o", options,
+                          source,     "/dev/fd/3", NULL};
+    _cleanup_close_ int fd = -1;
+
+    if (!source || !options)
+        return error_memory(err);
+    if (check(create, err) < 0)
+        return error_prefix(err, "compress the image '%s'", path);
+    fd = make_file(path, err);
+    if (fd < 0)
+        return error_prefix(err, "compress the image '%s'", path);
+    if (run(argv, fd, -1, err) < 0) {
+        unlink(path);
+        return error_prefix(err, "compress the image '%s'", path);
     }
     return 0;
 }

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* qemu_nbd.c - see qemu.h; the NBD server
- *
- * Socket activation: we make the socket and listen, so there is no name to
- * wait for, no port to be taken, and no moment when others could connect.  A
- * first connection of our own tells whether the server lives: it ends after
- * the greeting in the way the protocol wants it.
+/* qemu_nbd.c - see qemu.h; the NBD server, on a socket that we make (listen.h)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,15 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/spawn.h"
-#include "base/stop.h"
 #include "base/text.h"
+#include "host/listen.h"
 #include "host/qemu_private.h"
 
 #define START_TIMEOUT_MS 60000
@@ -82,44 +73,6 @@ static struct qemu_nbd *server_new(const char *path, const char *socket_path)
     if (!s->path || !s->socket_path)
         return NULL;
     return take(s);
-}
-
-static int socket_address(const char *path, struct sockaddr_un *ret,
-                          struct error *err)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-    if (strlen(path) >= sizeof(address.sun_path))
-        return error_set(err, ERR_INPUT,
-                         "the socket name '%s' is too long (at most %zu bytes)",
-                         path, sizeof(address.sun_path) - 1);
-    strcpy(address.sun_path, path);
-    *ret = address;
-    return 0;
-}
-
-/* Returns the listening socket, mode 0600 from the first moment on. */
-static int listen_on(struct qemu_nbd *s, struct error *err)
-{
-    struct sockaddr_un address;
-    _cleanup_close_ int fd = -1;
-
-    if (socket_address(s->socket_path, &address, err) < 0)
-        return -1;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || fchmod(fd, 0600) < 0)
-        return error_errno(err, errno, "make a socket");
-    if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-        if (errno == EADDRINUSE)
-            return error_set(err, ERR_EXISTS,
-                             "the socket '%s' is already there",
-                             s->socket_path);
-        return error_errno(err, errno, "make the socket '%s'", s->socket_path);
-    }
-    s->bound = true;
-    if (listen(fd, CLIENTS_MAX) < 0)
-        return error_errno(err, errno, "listen on '%s'", s->socket_path);
-    return take_fd(fd);
 }
 
 /* Does the file system of this file offer O_DIRECT? */
@@ -234,86 +187,26 @@ static int why_ended(struct qemu_nbd *s, struct error *err)
                           sentence(text));
 }
 
-/* Read exactly `length` bytes.  Outcome 1: done; 0: the other side is gone. */
-static int hear(int fd, void *buffer, size_t length, struct error *err)
-{
-    size_t got = 0;
-
-    while (got < length) {
-        ssize_t n;
-
-        switch (stop_wait(fd, START_TIMEOUT_MS)) {
-        case STOP_NOW:
-            return stop_check(err);
-        case STOP_TIMEOUT:
-            return error_set(err, ERR_TIMEOUT,
-                             "qemu-nbd does not answer within %d s",
-                             START_TIMEOUT_MS / 1000);
-        case STOP_READY:
-            break;
-        }
-        n = recv(fd, (char *)buffer + got, length - got, MSG_DONTWAIT);
-        if (n < 0 && (errno == EINTR || errno == EAGAIN))
-            continue;
-        if (n <= 0)
-            return 0;
-        got += (size_t)n;
-    }
-    return 1;
-}
-
-/* Connect, hear the greeting, and say that we want nothing. */
-static int greet(struct qemu_nbd *s, struct error *err)
-{
-    static const char expected[16] = {'N', 'B', 'D', 'M', 'A', 'G', 'I', 'C',
-                                      'I', 'H', 'A', 'V', 'E', 'O', 'P', 'T'};
-    /* client flags; then magic, NBD_OPT_ABORT and no data */
-    static const char abort_option[20] = {0,   0,   0,   1,   'I', 'H', 'A',
-                                          'V', 'E', 'O', 'P', 'T', 0,   0,
-                                          0,   2,   0,   0,   0,   0};
-    char greeting[18];
-    char reply[20];
-    struct sockaddr_un address;
-    _cleanup_close_ int fd = -1;
-    int r;
-
-    if (socket_address(s->socket_path, &address, err) < 0)
-        return -1;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return error_errno(err, errno, "make a socket");
-    /* Does not wait: the connection is made by the kernel's queue.  If it is
-     * refused, the server has ended already.
-     */
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-        return errno == ECONNREFUSED
-                   ? why_ended(s, err)
-                   : error_errno(err, errno, "connect to '%s'", s->socket_path);
-    r = hear(fd, greeting, sizeof(greeting), err);
-    if (r <= 0)
-        return r < 0 ? -1 : why_ended(s, err);
-    if (memcmp(greeting, expected, sizeof(expected)) != 0)
-        return error_set(err, ERR_CHILD, "qemu-nbd does not speak NBD");
-    if (send(fd, abort_option, sizeof(abort_option), MSG_NOSIGNAL) < 0)
-        return why_ended(s, err);
-    r = hear(fd, reply, sizeof(reply), err);
-    return r < 0 ? -1 : 0;
-}
-
 static int start(struct qemu_nbd *s, const char *format,
                  const struct qemu_nbd_options *options, struct error *err)
 {
+    struct listen_address address;
     _cleanup_close_ int listen_fd = -1;
+    int r;
 
     if (options->shared > CLIENTS_MAX)
         return error_set(err, ERR_INPUT, "more than %d clients", CLIENTS_MAX);
     choose_modes(s, options);
-    listen_fd = listen_on(s, err);
-    if (listen_fd < 0 || run_server(s, format, options, listen_fd, err) < 0)
+    if (listen_unix(s->socket_path, &address, err) < 0 ||
+        listen_on(&address, &listen_fd, err) < 0)
+        return -1;
+    s->bound = true;
+    if (run_server(s, format, options, listen_fd, err) < 0)
         return -1;
     /* With ours closed, the end of the server is the end of the socket. */
     closep(&listen_fd);
-    return greet(s, err);
+    r = listen_greet(&address, "qemu-nbd", START_TIMEOUT_MS, err);
+    return r == 0 ? why_ended(s, err) : MIN_OF(r, 0);
 }
 
 int qemu_nbd_start(const char *path, const char *format,

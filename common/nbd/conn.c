@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include "base/stop.h"
+#include "base/text.h"
 #include "block/extent.h"
 #include "nbd/handle.h"
 
@@ -26,10 +27,25 @@ DEFINE_CLEANUP(struct nbd_handle *, nbd_close);
 /* Outcome of an attempt that may be made again: nobody is there yet. */
 #define NOT_YET 1
 
+bool nbd_uri_is(const char *text)
+{
+    static const char *const schemes[] = {"nbd://", "nbds://", "nbd+unix://",
+                                          "nbds+unix://"};
+
+    for (size_t i = 0; i < array_size(schemes); i++)
+        if (strncmp(text, schemes[i], strlen(schemes[i])) == 0)
+            return true;
+    return false;
+}
+
 static int target_check(const struct nbd_target *t, struct error *err)
 {
     struct sockaddr_un address;
 
+    if (t->uri)
+        return nbd_uri_is(t->uri)
+                   ? 0
+                   : error_set(err, ERR_INPUT, "'%s' is no NBD URI", t->uri);
     if (!t->socket_path == !t->host)
         return error_set(err, ERR_INPUT,
                          "an NBD server is named by a socket or by a host");
@@ -47,6 +63,8 @@ static char *target_name(const struct nbd_target *t)
     char *name = NULL;
     bool v6 = t->host && strchr(t->host, ':');
 
+    if (t->uri)
+        return text_dup_printf("'%s'", t->uri);
     if (t->socket_path
             ? asprintf(&name, "'%s'", t->socket_path) < 0
             : asprintf(&name, v6 ? "[%s]:%d" : "%s:%d", t->host, t->port) < 0)
@@ -132,7 +150,10 @@ static int handle_configure(struct nbd_handle *h, const struct nbd_target *t,
      * asked for unaligned, and that is for the server to decide.
      */
     failed |= nbd_set_strict_mode(h, strict & ~LIBNBD_STRICT_ALIGN);
-    failed |= nbd_set_export_name(h, t->export_name ? t->export_name : "");
+    if (t->uri) /* what it names is the user's business */
+        failed |= nbd_set_uri_allow_local_file(h, true);
+    else
+        failed |= nbd_set_export_name(h, t->export_name ? t->export_name : "");
     /* Bytes of a read that failed are never used. */
     failed |= nbd_set_pread_initialize(h, false);
     if (t->tls != NBD_TLS_OFF) {
@@ -179,7 +200,9 @@ static int attempt(const struct nbd_target *t, const char *name,
 
     if (!h || handle_configure(h, t, contexts) != 0)
         return handle_error(err, "preparing a connection to %s", name);
-    if (t->socket_path) {
+    if (t->uri) {
+        failed = nbd_aio_connect_uri(h, t->uri);
+    } else if (t->socket_path) {
         int outcome = unix_connect(t, &fd, err);
 
         if (outcome != 0)
@@ -247,7 +270,7 @@ static uint32_t limit_of(struct nbd_handle *h, int which)
 static int learn(struct nbd_conn *conn, struct error *err)
 {
     struct nbd_handle *h = conn->handle;
-    uint32_t min = limit_of(h, LIBNBD_SIZE_MINIMUM);
+    uint32_t min = conn->ours ? 1 : limit_of(h, LIBNBD_SIZE_MINIMUM);
     uint32_t max = limit_of(h, LIBNBD_SIZE_MAXIMUM);
     int64_t size = nbd_get_size(h);
 
@@ -289,6 +312,7 @@ int nbd_conn_open(const struct nbd_target *target, const char *const *contexts,
     conn = calloc(1, sizeof(*conn));
     if (!conn)
         return error_memory(err);
+    conn->ours = target->ours;
     conn->name = target_name(target);
     if (!conn->name)
         return error_memory(err);
@@ -313,12 +337,18 @@ bool nbd_conn_has_context(const struct nbd_conn *conn, const char *name)
 
 bool nbd_conn_can_multi(const struct nbd_conn *conn)
 {
-    return conn->handle && nbd_can_multi_conn(conn->handle) == 1;
+    return conn->handle &&
+           (conn->ours || nbd_can_multi_conn(conn->handle) == 1);
 }
 
 bool nbd_conn_is_read_only(const struct nbd_conn *conn)
 {
     return !conn->handle || nbd_is_read_only(conn->handle) != 0;
+}
+
+bool nbd_conn_can_flush(const struct nbd_conn *conn)
+{
+    return conn->handle && nbd_can_flush(conn->handle) == 1;
 }
 
 uint32_t nbd_conn_block_min(const struct nbd_conn *conn)

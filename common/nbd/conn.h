@@ -24,6 +24,8 @@ enum nbd_tls {
 
 /* Where the export is.  Borrowed strings, needed during nbd_conn_open only. */
 struct nbd_target {
+    const char *uri;         /* all of it as an NBD URI, or NULL; from the user
+                                only, since it may name files */
     const char *socket_path; /* unix socket, or NULL for TCP */
     const char *host;        /* name or address, for TCP */
     int port;                /* 1 to 65535, for TCP */
@@ -35,17 +37,27 @@ struct nbd_target {
      */
     bool check_peer;
     uint32_t peer_uid;
+    /* It is a qemu-nbd of ours.  That one takes any offset and length, whatever
+     * it says of its smallest block, and all its connections see the same.
+     */
+    bool ours;
 };
 
 struct nbd_conn;
+
+/* Is `text` an NBD URI: nbd://HOST[:PORT][/EXPORT], nbds:// the same with TLS,
+ * nbd+unix:///EXPORT?socket=PATH, nbds+unix://...?
+ */
+bool nbd_uri_is(const char *text);
 
 /* Connect, and ask for the metadata contexts `contexts` (NULL-terminated
  * names, at most 8; NULL: none).  A context the server does not have is not an
  * error here: see nbd_conn_has_context.
  *
  * A socket that is not there yet, or that nobody listens to yet, is tried
- * again every few milliseconds until `timeout_ms` have passed; every other
- * failure is final at once.  The same deadline covers the handshake.
+ * again every few milliseconds until `timeout_ms` have passed (not with a URI:
+ * nobody is about to start such a server); every other failure is final at
+ * once.  The same deadline covers the handshake.
  * ERR_NBD, ERR_TIMEOUT, ERR_STOPPED, ERR_INPUT (the target makes no sense).
  */
 must_check int nbd_conn_open(const struct nbd_target *target,
@@ -67,8 +79,12 @@ bool nbd_conn_can_multi(const struct nbd_conn *conn);
 
 bool nbd_conn_is_read_only(const struct nbd_conn *conn);
 
+/* Can the server be told to write everything to stable storage? */
+bool nbd_conn_can_flush(const struct nbd_conn *conn);
+
 /* The server's smallest block: a power of two, 1 to 64 KiB; 1 if it said
- * nothing.  pull takes care of it by itself; push refuses what it cannot do.
+ * nothing, or is ours.  pull takes care of it by itself; push refuses what it
+ * cannot do.
  */
 uint32_t nbd_conn_block_min(const struct nbd_conn *conn);
 

@@ -16,6 +16,7 @@ struct nbd_conn {
     uint64_t size;
     uint32_t block_min, request_max;
     bool can_df; /* answers a read in one piece if asked to */
+    bool ours;   /* nbd_target's */
     /* Monotonic milliseconds: when bytes last moved, and when a request was
      * last answered (or the first one was sent).
      */

@@ -214,7 +214,7 @@ int push_flush(struct push *p, struct error *err)
 
     if (push_drain(p, err) < 0)
         return -1;
-    if (nbd_can_flush(conn->handle) != 1)
+    if (!nbd_conn_can_flush(conn))
         return error_set(err, ERR_NBD,
                          "%s: the server cannot flush what was written",
                          conn->name);

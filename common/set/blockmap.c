@@ -30,7 +30,7 @@ static uint64_t range_end(const struct blockmap_range *r)
 
 /* Two sorted inputs, one sorted output. */
 struct merge {
-    const struct ranges *newer;
+    const struct blockmap_builder *newer;
     size_t next; /* the first of `newer` that is not in `out` yet */
     uint32_t source;
     uint64_t limit;
@@ -41,7 +41,7 @@ struct merge {
 static int merge_newer(struct merge *m, uint64_t offset, struct error *err)
 {
     for (; m->next < m->newer->count; m->next++) {
-        const struct blockmap_range *r = &m->newer->items[m->next];
+        const struct blockmap_range *r = &m->newer->ranges[m->next];
 
         if (range_end(r) > offset)
             break;
@@ -65,7 +65,7 @@ static int merge_record(struct merge *m, const struct index_record *record,
         if (merge_newer(m, at, err) < 0)
             return -1;
         if (m->next < m->newer->count)
-            hides = &m->newer->items[m->next];
+            hides = &m->newer->ranges[m->next];
         if (hides && hides->offset <= at) {
             at = MIN_OF(end, range_end(hides));
             continue;
@@ -85,18 +85,31 @@ static int merge_record(struct merge *m, const struct index_record *record,
     return 0;
 }
 
-/* Lay `ranges` over `idx`, whose bytes behind `limit` do not count. */
-static int put_below(struct ranges *ranges, const struct index *idx,
-                     uint32_t source, uint64_t limit, struct error *err)
+void blockmap_builder_done(struct blockmap_builder *b)
+{
+    free(b->ranges);
+    *b = (struct blockmap_builder)BLOCKMAP_BUILDER_INIT(0);
+}
+
+/* Put `own_ranges`, emptied, in the place of those before. */
+static void replace(struct blockmap_builder *b, struct ranges *own_ranges)
+{
+    free(b->ranges);
+    b->ranges = own_ranges->items;
+    b->count = own_ranges->count;
+    b->cap = own_ranges->cap;
+    *own_ranges = (struct ranges){0};
+}
+
+int blockmap_put_below(struct blockmap_builder *b, const struct index *idx,
+                       uint32_t source, struct error *err)
 {
     _cleanup_(ranges_done) struct ranges out = {0};
-    struct merge m = {
-        .newer = ranges,
-        .source = source,
-        .limit = limit,
-        .out = &out,
-    };
+    struct merge m = {.newer = b, .source = source, .out = &out};
 
+    /* A disk that was smaller once has nothing of before behind that. */
+    b->limit = MIN_OF(b->limit, index_virtual_size(idx));
+    m.limit = b->limit;
     for (size_t i = 0; i < index_count(idx); i++) {
         struct index_record record = index_get(idx, i);
 
@@ -105,22 +118,20 @@ static int put_below(struct ranges *ranges, const struct index *idx,
     }
     if (merge_newer(&m, UINT64_MAX, err) < 0)
         return -1;
-    ranges_done(ranges);
-    *ranges = out;
-    out = (struct ranges){0};
+    replace(b, &out);
     return 0;
 }
 
-/* Call what no file holds zero: the disk has grown over it. */
-static int fill_gaps(struct ranges *ranges, uint64_t size, struct error *err)
+int blockmap_finish(struct blockmap_builder *b, struct blockmap *ret,
+                    struct error *err)
 {
     _cleanup_(ranges_done) struct ranges out = {0};
     uint64_t at = 0;
 
-    for (size_t i = 0; i <= ranges->count; i++) {
-        const struct blockmap_range *r =
-            i < ranges->count ? &ranges->items[i] : NULL;
-        uint64_t start = r ? r->offset : size;
+    /* Call what no file holds zero: the disk has grown over it. */
+    for (size_t i = 0; i <= b->count; i++) {
+        const struct blockmap_range *r = i < b->count ? &b->ranges[i] : NULL;
+        uint64_t start = r ? r->offset : b->size;
 
         if (start > at && vec_push(&out, (struct blockmap_range){
                                              .offset = at,
@@ -134,17 +145,19 @@ static int fill_gaps(struct ranges *ranges, uint64_t size, struct error *err)
             return error_memory(err);
         at = range_end(r);
     }
-    ranges_done(ranges);
-    *ranges = out;
+    ret->ranges = out.items;
+    ret->count = out.count;
+    ret->size = b->size;
     out = (struct ranges){0};
+    blockmap_builder_done(b);
     return 0;
 }
 
 int blockmap_build(const struct index *const *indexes, size_t count,
                    uint64_t size, struct blockmap *ret, struct error *err)
 {
-    _cleanup_(ranges_done) struct ranges ranges = {0};
-    uint64_t limit = size;
+    _cleanup_(blockmap_builder_done) struct blockmap_builder b =
+        BLOCKMAP_BUILDER_INIT(size);
 
     if (count == 0 || count >= BLOCKMAP_NONE)
         return error_set(err, ERR_INPUT,
@@ -155,19 +168,10 @@ int blockmap_build(const struct index *const *indexes, size_t count,
         return error_set(err, ERR_DAMAGED,
                          "the first file of the chain does not hold the whole "
                          "disk");
-    for (size_t i = count; i-- > 0;) {
-        /* A disk that was smaller once has nothing of before behind that. */
-        limit = MIN_OF(limit, index_virtual_size(indexes[i]));
-        if (put_below(&ranges, indexes[i], (uint32_t)i, limit, err) < 0)
+    for (size_t i = count; i-- > 0;)
+        if (blockmap_put_below(&b, indexes[i], (uint32_t)i, err) < 0)
             return -1;
-    }
-    if (fill_gaps(&ranges, size, err) < 0)
-        return -1;
-    ret->ranges = ranges.items;
-    ret->count = ranges.count;
-    ret->size = size;
-    ranges = (struct ranges){0};
-    return 0;
+    return blockmap_finish(&b, ret, err);
 }
 
 size_t blockmap_find(const struct blockmap *map, uint64_t offset)

@@ -54,6 +54,38 @@ must_check int blockmap_build(const struct index *const *indexes, size_t count,
                               uint64_t size, struct blockmap *ret,
                               struct error *err);
 
+/* The same file by file, the newest first, for whoever does not want all
+ * indexes in memory at once:
+ *
+ *     _cleanup_(blockmap_builder_done) struct blockmap_builder b =
+ *         BLOCKMAP_BUILDER_INIT(size);
+ *
+ *     for each file: blockmap_put_below(&b, index, number, err)
+ *     blockmap_finish(&b, &map, err)
+ *
+ * What blockmap_put_below has found visible of a file stays so: the ranges of
+ * that source in `b.ranges` are all that will ever be needed of its index.
+ */
+struct blockmap_builder {
+    struct blockmap_range *ranges; /* sorted, with gaps */
+    size_t count, cap;
+    uint64_t size;  /* of the disk */
+    uint64_t limit; /* of the smallest file so far */
+};
+
+#define BLOCKMAP_BUILDER_INIT(bytes)                                           \
+    {                                                                          \
+        NULL, 0, 0, (bytes), (bytes)                                           \
+    }
+
+void blockmap_builder_done(struct blockmap_builder *b);
+must_check int blockmap_put_below(struct blockmap_builder *b,
+                                  const struct index *idx, uint32_t source,
+                                  struct error *err);
+/* What nothing holds is BLOCKMAP_NONE; `b` is then empty. */
+must_check int blockmap_finish(struct blockmap_builder *b, struct blockmap *ret,
+                               struct error *err);
+
 /* The number of the range that contains `offset`, or map->count behind the
  * end.
  */

@@ -122,7 +122,9 @@ struct chain_file *chain_add_file(struct chain_point *point, const char *disk,
 
 int chain_set_damage(char **damage, struct error *why, struct error *err)
 {
-    if (why->kind == ERR_MEMORY || why->kind == ERR_STOPPED) {
+    /* A file that we may not read says nothing about the set. */
+    if (why->kind == ERR_MEMORY || why->kind == ERR_STOPPED ||
+        (why->kind == ERR_SYSTEM && why->code == EACCES)) {
         error_move(err, why);
         return -1;
     }
@@ -305,9 +307,18 @@ static bool is_offline(const struct chain *chain, const char *file)
            strcmp(meta.checkpoint_name, meta.parent_checkpoint) == 0;
 }
 
+static bool is_adopted(const struct chain *chain)
+{
+    for (size_t i = 0; i < chain->point_count; i++)
+        if (!chain->points[i].manifest.adopted)
+            return false;
+    return true;
+}
+
 /* May a file without an index have been put behind points of ours by upstream?
  * What it made with a checkpoint is in its list; what it made without builds
- * upon that.
+ * upon that.  It begins nothing where there is data, so a full or a copy can
+ * only be one that was to be adopted with the others.
  */
 static bool is_behind_ours(const struct chain *chain, const struct cpt *cpt,
                            const char *file)
@@ -319,7 +330,7 @@ static bool is_behind_ours(const struct chain *chain, const struct cpt *cpt,
     switch (name.level) {
     case LEVEL_FULL:
     case LEVEL_COPY:
-        return !has_level(chain, name.level);
+        return is_adopted(chain) && !has_level(chain, name.level);
     case LEVEL_INC:
         if (!cpt_has(cpt, name.point))
             return false;
@@ -394,11 +405,26 @@ static int check_archived(const struct sorted *s, struct error *err)
                      name);
 }
 
+/* The file of a manifest that is missing, and a file without a manifest, may be
+ * the same under another name; then it is not newer than all others.
+ */
+static int check_renamed(struct chain *chain, size_t ours, struct error *err)
+{
+    for (size_t i = 0; i < ours && ours < chain->point_count; i++)
+        for (size_t k = 0; k < chain->points[i].file_count; k++)
+            if (chain->points[i].files[k].damage)
+                return chain_add_note(chain, CHAIN_DAMAGE,
+                                      chain->points[ours].files[0].file,
+                                      chain->points[i].files[k].damage, err);
+    return 0;
+}
+
 static int load(struct chain *chain, struct error *err)
 {
     _cleanup_file_names_ struct file_names names = FILE_NAMES_INIT;
     _cleanup_file_names_ struct file_names upstream = FILE_NAMES_INIT;
     _cleanup_(sorted_done) struct sorted s = {0};
+    size_t ours = 0;
 
     if (files_list(chain->dirfd, FILES_MAX_NAMES, &names, err) < 0)
         return -1;
@@ -413,7 +439,10 @@ static int load(struct chain *chain, struct error *err)
         return -1;
     if (sort_data(chain, &s, &upstream, err) < 0)
         return -1;
-    return chain_load_upstream(chain, &upstream, err);
+    ours = chain->point_count;
+    if (chain_load_upstream(chain, &upstream, err) < 0)
+        return -1;
+    return check_renamed(chain, ours, err);
 }
 
 int chain_open_empty(int dirfd, struct chain **ret, struct error *err)

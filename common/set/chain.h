@@ -109,6 +109,16 @@ must_check int chain_open_archived(int dirfd, struct chain **ret,
 /* A chain of no points, to begin a new one where an older one lies. */
 must_check int chain_open_empty(int dirfd, struct chain **ret,
                                 struct error *err);
+
+/* A chain of exactly these files (leaf names with commas in between), the
+ * oldest first: one point a file, each upon the one before, all of one disk.
+ * Neither manifests nor what streams say of their parents matter; an index
+ * beside a file has to fit it.  ERR_INPUT: a name makes no sense, or the files
+ * do not go on top of each other; ERR_DAMAGED, ERR_SYSTEM.
+ */
+must_check int chain_open_sequence(int dirfd, const char *files,
+                                   struct chain **ret, struct error *err);
+
 void chain_free(struct chain *chain);
 void chain_freep(struct chain **chain);
 
@@ -117,6 +127,12 @@ size_t chain_count_notes(const struct chain *chain, enum chain_note_kind kind);
 
 /* ERR_DAMAGED with the first damage of the directory or of any point. */
 must_check int chain_check(const struct chain *chain, struct error *err);
+
+/* ERR_DAMAGED if the directory holds data that belongs to no point: then the
+ * newest point may not be what the user thinks it is.  (What a run under way,
+ * or one that did not finish, has there is none of that.)
+ */
+must_check int chain_check_newest(const struct chain *chain, struct error *err);
 
 /* The number of the point of this name, or -1. */
 ssize_t chain_find(const struct chain *chain, const char *name);

@@ -141,6 +141,16 @@ static int check_link(const struct chain *chain, size_t i, struct error *why)
     return 0;
 }
 
+/* A manifest that cannot be read may be the one that is missed. */
+static void name_suspect(const struct chain *chain, struct error *why)
+{
+    for (size_t i = 0; i < chain->note_count; i++)
+        if (chain->notes[i].kind == CHAIN_DAMAGE) {
+            error_append(why, " ('%s' is damaged)", chain->notes[i].name);
+            return;
+        }
+}
+
 /* From the first gap on, no point can be trusted to be complete. */
 static int check_links(struct chain *chain, struct error *err)
 {
@@ -152,6 +162,7 @@ static int check_links(struct chain *chain, struct error *err)
         first++;
     if (first == chain->point_count)
         return 0;
+    name_suspect(chain, &why);
     if (name_manifest(chain->points[first].name, &file, err) < 0 ||
         chain_add_note(chain, CHAIN_DAMAGE, file.text, error_text(&why), err) <
             0)

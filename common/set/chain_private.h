@@ -23,7 +23,8 @@ struct chain_file *chain_add_file(struct chain_point *point, const char *disk,
                                   const char *file, struct error *err);
 
 /* Set a damage sentence, unless one is there, to the text of `why`, which is
- * emptied.  -1 (memory) if `why` itself is no memory.
+ * emptied.  -1 if `why` is no damage (no memory, no permission): it is then in
+ * `err`.
  */
 must_check int chain_set_damage(char **damage, struct error *why,
                                 struct error *err);
@@ -52,5 +53,10 @@ must_check int chain_load_upstream(struct chain *chain,
  */
 must_check int chain_read_meta(int dirfd, const char *file, struct meta *ret,
                                uint64_t *ret_size, struct error *err);
+
+/* Can a data file without metadata be a plain image?  ERR_DAMAGED: it is too
+ * short, or a stream that has lost its beginning.
+ */
+must_check int chain_check_raw(int dirfd, const char *file, struct error *err);
 
 #endif

@@ -158,6 +158,23 @@ static int select_disks(const struct chain *chain, const char *until,
     return 0;
 }
 
+int chain_check_newest(const struct chain *chain, struct error *err)
+{
+    if (chain_count_notes(chain, CHAIN_INTENT) > 0)
+        return 0;
+    for (size_t i = 0; i < chain->note_count; i++) {
+        const struct chain_note *n = &chain->notes[i];
+
+        if (n->kind == CHAIN_UNCOMMITTED || n->kind == CHAIN_FOREIGN)
+            return error_set(err, ERR_DAMAGED,
+                             "'%s' belongs to no point of this backup; move it "
+                             "away if it does not belong here, or name the "
+                             "point that is wanted",
+                             n->name);
+    }
+    return 0;
+}
+
 int chain_select(const struct chain *chain, const char *until,
                  struct selection *ret, struct error *err)
 {

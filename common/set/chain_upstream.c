@@ -176,7 +176,7 @@ static void place_by_name(struct node *n)
         n->place.number = ULLONG_MAX;
 }
 
-static int place_raw(struct node *n, struct error *why)
+static int place_raw(int dirfd, struct node *n, struct error *why)
 {
     n->data.raw = true;
     n->data.virtual_size = n->data.file_size;
@@ -186,9 +186,7 @@ static int place_raw(struct node *n, struct error *why)
                          "'%s' is no backup stream, and an increment cannot "
                          "be a raw image",
                          n->file);
-    if (n->data.file_size == 0)
-        return error_set(why, ERR_DAMAGED, "'%s' is empty", n->file);
-    return 0;
+    return chain_check_raw(dirfd, n->file, why);
 }
 
 /* Learn what the file says; what is wrong with it is its damage. */
@@ -202,7 +200,7 @@ static int examine(int dirfd, struct node *n, struct error *err)
     if (found > 0)
         result = place_stream(n, &why);
     else if (found == 0)
-        result = place_raw(n, &why);
+        result = place_raw(dirfd, n, &why);
     if (found >= 0 && result == 0)
         return 0;
     place_by_name(n);
@@ -218,7 +216,9 @@ static int compare_place(const struct place *a, const struct place *b)
     return a->behind ? strcmp(a->date, b->date) : 0;
 }
 
-/* Copies first, then by place, then by name. */
+/* Copies first, then by place; those that know their checkpoint in front of raw
+ * images; then by name.
+ */
 static int compare_nodes(const void *a, const void *b)
 {
     const struct node *x = a, *y = b;
@@ -229,7 +229,41 @@ static int compare_nodes(const void *a, const void *b)
     if (copy_x != copy_y)
         return copy_x ? -1 : 1;
     order = compare_place(&x->place, &y->place);
+    if (order == 0 && x->data.raw != y->data.raw)
+        return x->data.raw ? 1 : -1;
     return order != 0 ? order : name_compare(x->file, y->file);
+}
+
+static bool has_full(const struct nodes *nodes, const char *disk)
+{
+    for (size_t i = 0; i < nodes->count; i++)
+        if (nodes->items[i].name.level == LEVEL_FULL &&
+            (!disk || strcmp(nodes->items[i].name.disk, disk) == 0))
+            return true;
+    return false;
+}
+
+static bool has_stream_copy(const struct nodes *nodes)
+{
+    for (size_t i = 0; i < nodes->count; i++)
+        if (nodes->items[i].name.level == LEVEL_COPY &&
+            !nodes->items[i].data.raw)
+            return true;
+    return false;
+}
+
+/* The image of a raw disk is called a copy also where a full made it. */
+static void join_raw_copies(struct nodes *nodes)
+{
+    if (!has_full(nodes, NULL) || has_stream_copy(nodes))
+        return;
+    for (size_t i = 0; i < nodes->count; i++) {
+        struct node *n = &nodes->items[i];
+
+        if (n->data.raw && n->name.level == LEVEL_COPY &&
+            !has_full(nodes, n->name.disk))
+            n->name.level = LEVEL_FULL;
+    }
 }
 
 /* Differentials of several disks bear times of their own in their names: those
@@ -345,6 +379,19 @@ static int make_points(struct chain *chain, size_t before, struct nodes *nodes,
     return 0;
 }
 
+/* The checkpoint that an increment may name to build upon this file, or NULL.
+ * A full that was written as a plain image does not say which it has.
+ */
+static const char *checkpoint_of(const struct chain_point *point,
+                                 const struct chain_file *f)
+{
+    if (f->raw && !f->entry && f->level == LEVEL_FULL)
+        return point->name;
+    if (!f->owner)
+        return NULL;
+    return f->entry ? f->entry->checkpoint : f->meta.checkpoint_name;
+}
+
 /* The one point whose file of this disk has the checkpoint `name`; the number
  * of such points is the result.
  */
@@ -354,19 +401,32 @@ static size_t find_owner(const struct chain *chain, const char *disk,
     size_t count = 0;
 
     for (size_t i = 0; i < chain->point_count; i++) {
-        const struct chain_file *f = chain_point_file(&chain->points[i], disk);
+        const struct chain_point *p = &chain->points[i];
+        const struct chain_file *f = chain_point_file(p, disk);
+        const char *own = f ? checkpoint_of(p, f) : NULL;
 
-        const char *own = NULL;
-
-        if (!f || !f->owner)
-            continue;
-        own = f->entry ? f->entry->checkpoint : f->meta.checkpoint_name;
         if (own && strcmp(own, name) == 0) {
             *ret = i;
             count++;
         }
     }
     return count;
+}
+
+/* What it builds upon is not there, or cannot be told. */
+static int no_parent(const struct chain *chain, const struct chain_file *f,
+                     struct error *why)
+{
+    error_set(why, ERR_DAMAGED, "'%s' builds upon '%s', which is missing",
+              f->file, f->meta.parent_checkpoint);
+    for (size_t i = 0; i < chain->point_count; i++) {
+        const struct chain_file *other =
+            chain_point_file(&chain->points[i], f->disk);
+
+        if (other && other->damage && !other->meta.checkpoint_name)
+            return error_append(why, " or damaged: %s", other->damage);
+    }
+    return -1;
 }
 
 static int link_parent(const struct chain *chain, size_t number,
@@ -376,9 +436,7 @@ static int link_parent(const struct chain *chain, size_t number,
     size_t parent = 0, count = find_owner(chain, f->disk, name, &parent);
 
     if (count == 0)
-        return error_set(why, ERR_DAMAGED,
-                         "'%s' builds upon '%s', which is missing", f->file,
-                         name);
+        return no_parent(chain, f, why);
     if (count > 1 || parent >= number)
         return error_set(why, ERR_DAMAGED,
                          "'%s' builds upon '%s': the order is not clear",
@@ -456,7 +514,7 @@ static int place_copy(struct chain *chain, size_t before, struct error *err)
         if (strcmp(point_date(&points[i]), newest) > 0)
             newest = point_date(&points[i]);
     if (!*copy_date || !*newest || strcmp(copy_date, newest) == 0)
-        return chain_add_note(chain, CHAIN_DAMAGE, points[0].name,
+        return chain_add_note(chain, CHAIN_DAMAGE, points[0].files[0].file,
                               "nothing tells whether the copy or the chain "
                               "beside it is newer",
                               err);
@@ -486,6 +544,7 @@ static int collect(const struct chain *chain, const struct file_names *names,
         if (examine(chain->dirfd, n, err) < 0)
             return -1;
     }
+    join_raw_copies(nodes);
     qsort(nodes->items, nodes->count, sizeof(*nodes->items), compare_nodes);
     return 0;
 }

@@ -157,6 +157,12 @@ must_check int index_scan(int dirfd, const char *datafile, struct index **ret,
 must_check int index_scan_raw(int dirfd, const char *datafile,
                               struct index **ret, struct error *err);
 
+/* A copy that has only the records of these numbers, which ascend; it covers
+ * nothing any more, and its totals are of what is left.
+ */
+must_check int index_pick(const struct index *idx, const uint32_t *numbers,
+                          size_t count, struct index **ret, struct error *err);
+
 size_t index_count(const struct index *idx);
 uint64_t index_virtual_size(const struct index *idx);
 uint64_t index_file_size(const struct index *idx); /* of the data file */

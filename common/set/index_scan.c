@@ -11,8 +11,13 @@
 #include "set/index_private.h"
 #include "stream/reader.h"
 
-/* Reads of the walk: headers of small frames lie close together. */
+/* Reads of the walk: many headers at once where they lie close together; little
+ * more than the header where there is payload in between, which nobody wants
+ * yet.
+ */
 #define WINDOW_SIZE (64 * KIB)
+#define WINDOW_FAR (1 * KIB)
+#define FAR (4 * KIB)
 
 /* The file behind a reader, with the last bytes read. */
 struct walk {
@@ -23,6 +28,16 @@ struct walk {
     size_t used; /* bytes in it */
     unsigned char *window;
 };
+
+/* How much to read at `offset`, where `len` bytes are needed. */
+static size_t window_size(const struct walk *walk, uint64_t offset, size_t len)
+{
+    uint64_t end = walk->at + walk->used;
+
+    if (walk->used == 0 || offset < walk->at || offset > end + FAR)
+        return MAX_OF(len, WINDOW_FAR);
+    return WINDOW_SIZE;
+}
 
 static int read_at(void *opaque, uint64_t offset, void *buf, size_t len,
                    struct error *err)
@@ -37,8 +52,10 @@ static int read_at(void *opaque, uint64_t offset, void *buf, size_t len,
     } else {
         if (offset < walk->at || offset - walk->at > walk->used ||
             walk->used - (offset - walk->at) < len) {
+            size_t size = window_size(walk, offset, len);
+
             walk->used = 0;
-            got = file_pread_full(walk->fd, walk->window, WINDOW_SIZE, offset);
+            got = file_pread_full(walk->fd, walk->window, size, offset);
             walk->at = offset;
             walk->used = got < 0 ? 0 : (size_t)got;
         }

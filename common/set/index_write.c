@@ -217,3 +217,31 @@ struct index *index_builder_finish(struct index_builder *b)
     b->idx->zero_size = b->rules.zero_size;
     return take(b->idx);
 }
+
+int index_pick(const struct index *idx, const uint32_t *numbers, size_t count,
+               struct index **ret, struct error *err)
+{
+    _cleanup_(index_freep) struct index *picked = calloc(1, sizeof(*picked));
+
+    if (!picked)
+        return error_memory(err);
+    picked->bytes = malloc(count * INDEX_RECORD_SIZE + 1);
+    if (!picked->bytes)
+        return error_memory(err);
+    picked->virtual_size = idx->virtual_size;
+    picked->file_size = idx->file_size;
+    for (size_t i = 0; i < count; i++) {
+        struct index_record record = index_get(idx, numbers[i]);
+
+        if (record.kind == INDEX_DATA)
+            picked->data_size += record.length;
+        else
+            picked->zero_size += record.length;
+        memcpy(picked->bytes + i * INDEX_RECORD_SIZE,
+               idx->bytes + numbers[i] * (size_t)INDEX_RECORD_SIZE,
+               INDEX_RECORD_SIZE);
+    }
+    picked->count = count;
+    *ret = take(picked);
+    return 0;
+}

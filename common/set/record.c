@@ -68,6 +68,12 @@ static int read_at(int fd, const char *name, void *buf, size_t length,
     return 0;
 }
 
+int record_pread(int fd, const char *name, const struct index_record *record,
+                 uint64_t skip, void *buf, size_t length, struct error *err)
+{
+    return read_at(fd, name, buf, length, record->file_offset + skip, err);
+}
+
 static int check_hash(const unsigned char *plain, const char *name,
                       const struct index_record *record, struct error *err)
 {

@@ -35,4 +35,11 @@ must_check int record_read(struct record_reader *r, int fd, const char *name,
                            uint64_t length, stream_put put, void *opaque,
                            struct error *err);
 
+/* Read the bytes [skip, skip + length) of a record that is not compressed, as
+ * they are: nothing is checked.  For what needs no check, or had it before.
+ */
+must_check int record_pread(int fd, const char *name,
+                            const struct index_record *record, uint64_t skip,
+                            void *buf, size_t length, struct error *err);
+
 #endif

@@ -3,7 +3,9 @@
  *
  * Opens the files that a point needs for one disk, and lays their indexes over
  * each other, so that everybody behind sees one disk: which range comes from
- * which record of which file.
+ * which record of which file.  Of the indexes only the records that are still
+ * visible stay in memory, so that it is the disk that decides how much that is,
+ * and not the length of the chain.
  */
 #ifndef SET_SOURCE_H
 #define SET_SOURCE_H
@@ -17,8 +19,9 @@
 #include "set/index.h"
 
 struct source_file {
-    const struct chain_file *file; /* borrowed from the chain */
-    struct index *index;
+    const struct chain_file *file; /* borrowed */
+    struct index *index;           /* only the records that are visible; the
+                                      numbers in the map are those of here */
     int fd;
 };
 
@@ -49,6 +52,15 @@ struct source_cursor {
 must_check int source_open(const struct chain *chain,
                            const struct selection_disk *disk,
                            struct source *ret, struct error *err);
+
+/* The same for files that stand in no chain: `open` gives the descriptor and
+ * the index of file `number`, which become the source's.
+ */
+typedef int (*source_opener)(void *opaque, size_t number, int *ret_fd,
+                             struct index **ret_index, struct error *err);
+must_check int source_open_files(const struct chain_file *const *files,
+                                 size_t count, source_opener open, void *opaque,
+                                 struct source *ret, struct error *err);
 void source_done(struct source *s);
 
 /* The next piece of work, in the order of the disk; 0 at the end.  Every byte

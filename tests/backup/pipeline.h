@@ -146,23 +146,36 @@ static inline void bench_commit(struct bench *b, const struct variant *v)
     CHECK_OK(manifest_write(b->lab.dirfd, &m, &err), &err);
 }
 
-/* Write the newest state of disk vda in the directory to the server. */
-static inline int lab_restore(const struct lab *lab, const struct server *s,
-                              struct error *err)
+/* Write the newest state of disk vda in the directory to the server; `blank`:
+ * which reads as zeroes.
+ */
+static inline int lab_restore_onto(const struct lab *lab,
+                                   const struct server *s, bool blank,
+                                   struct error *err)
 {
     _cleanup_(chain_freep) struct chain *chain = NULL;
     _cleanup_selection_ struct selection selection = SELECTION_INIT;
-    struct nbd_target target = {.socket_path = s->socket};
+    _cleanup_(nbd_conn_closep) struct nbd_conn *conn = NULL;
+    struct disk_target target = {.server = {.socket_path = s->socket},
+                                 .blank = blank};
     struct source source;
     int r;
 
-    if (chain_open(lab->dirfd, &chain, err) < 0 ||
+    if (nbd_conn_open(&target.server, NULL, CONNECT_MS, &conn, err) < 0 ||
+        chain_open(lab->dirfd, &chain, err) < 0 ||
         chain_select(chain, NULL, &selection, err) < 0 ||
         source_open(chain, &selection.disks[0], &source, err) < 0)
         return -1;
+    target.conn = conn;
     r = disk_restore(&source, &target, NULL, err);
     source_done(&source);
     return r;
+}
+
+static inline int lab_restore(const struct lab *lab, const struct server *s,
+                              struct error *err)
+{
+    return lab_restore_onto(lab, s, true, err);
 }
 
 /* Images. */

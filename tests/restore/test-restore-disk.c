@@ -5,10 +5,13 @@
  * Data files, indexes and manifests are written as a run would (lab.h), with
  * random frames; the truth is the same laid over each other in memory.
  */
+#include <sys/syscall.h>
+
 #include "../backup/pipeline.h"
 #include "stream/codec.h"
 
 #define LAYERS 4
+#define CHAIN 31
 #define DISK_SIZE (6 * MIB + 512)
 
 static const struct variant plain = {0, false, 4U << 20};
@@ -71,6 +74,8 @@ struct piece {
     bool zero;
 };
 
+static unsigned density = 50; /* percent of the disk in an increment */
+
 /* Random frames: a full covers the disk, an increment leaves gaps. */
 static size_t draw_frames(struct piece *pieces, size_t room, bool increment,
                           uint64_t *ret_data)
@@ -82,11 +87,11 @@ static size_t draw_frames(struct piece *pieces, size_t room, bool increment,
     while (at < DISK_SIZE && n < room) {
         uint64_t length =
             (1 + below(random() % 2 ? 64 * KIB / 512 : MIB / 512)) * 512;
-        int kind = (int)(random() % 4);
+        bool zero = random() % 4 == 0;
 
         length = MIN_OF(length, DISK_SIZE - at);
-        if (!increment || kind > 1) {
-            pieces[n] = (struct piece){at, length, kind == 2};
+        if (!increment || below(100) < density) {
+            pieces[n] = (struct piece){at, length, zero};
             *ret_data += pieces[n++].zero ? 0 : length;
         }
         at += length;
@@ -220,6 +225,120 @@ static void test_layers(void)
     }
 }
 
+/* Every read of a file comes through here while `reads` counts. */
+
+static struct {
+    pthread_mutex_t lock;
+    bool counting;
+    uint64_t bytes, twice; /* read; read more than once */
+    struct {
+        ino_t inode;
+        unsigned char *seen; /* a byte for each of the file */
+    } files[64];
+    size_t file_count;
+} reads = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static unsigned char *seen_of(int fd)
+{
+    struct stat st = {0};
+
+    if (fstat(fd, &st) < 0)
+        abort();
+    for (size_t i = 0; i < reads.file_count; i++)
+        if (reads.files[i].inode == st.st_ino)
+            return reads.files[i].seen;
+    reads.files[reads.file_count].inode = st.st_ino;
+    reads.files[reads.file_count].seen = calloc(1, (size_t)st.st_size + 1);
+    return reads.files[reads.file_count++].seen;
+}
+
+static ssize_t count_read(int fd, void *buf, size_t length, off_t offset)
+{
+    ssize_t n = syscall(SYS_pread64, fd, buf, length, offset);
+
+    pthread_mutex_lock(&reads.lock);
+    if (reads.counting && n > 0) {
+        unsigned char *seen = seen_of(fd) + offset;
+
+        reads.bytes += (uint64_t)n;
+        for (ssize_t i = 0; i < n; i++)
+            reads.twice += seen[i]++ > 0;
+    }
+    pthread_mutex_unlock(&reads.lock);
+    return n;
+}
+
+ssize_t pread(int fd, void *buf, size_t length, off_t offset)
+{
+    return count_read(fd, buf, length, offset);
+}
+
+/* What has to be read: each record that shows somewhere, once and whole. */
+static uint64_t visible_bytes(const struct source *s)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < s->count; i++)
+        for (size_t k = 0; k < index_count(s->files[i].index); k++) {
+            struct index_record r = index_get(s->files[i].index, k);
+            struct blockmap_pieces it =
+                blockmap_pieces(&s->map, (uint32_t)i, (uint32_t)k, &r);
+            struct blockmap_range piece;
+
+            if (r.kind == INDEX_DATA && blockmap_piece_next(&it, &piece))
+                sum += r.stored_length;
+        }
+    return sum;
+}
+
+static void count_restore(const struct lab *lab, const struct server *server)
+{
+    _cleanup_error_ struct error err = ERROR_INIT;
+    _cleanup_(chain_freep) struct chain *chain = NULL;
+    _cleanup_selection_ struct selection selection = SELECTION_INIT;
+    _cleanup_(nbd_conn_closep) struct nbd_conn *conn = NULL;
+    struct disk_target target = {.server = {.socket_path = server->socket}};
+    _cleanup_(source_done) struct source source = {0};
+
+    CHECK_OK(nbd_conn_open(&target.server, NULL, CONNECT_MS, &conn, &err),
+             &err);
+    target.conn = conn;
+    CHECK_OK(chain_open(lab->dirfd, &chain, &err), &err);
+    CHECK_OK(chain_select(chain, NULL, &selection, &err), &err);
+    CHECK_OK(source_open(chain, &selection.disks[0], &source, &err), &err);
+    REQUIRE(!check_this_failed);
+    CHECK_EQ_U64(source.count, CHAIN);
+    reads.counting = true;
+    CHECK_OK(disk_restore(&source, &target, NULL, &err), &err);
+    reads.counting = false;
+    printf("# %zu files, %" PRIu64 " bytes of a disk of %" PRIu64
+           ", read: %" PRIu64 "\n",
+           source.count, source.data_size, (uint64_t)DISK_SIZE, reads.bytes);
+    CHECK_EQ_U64(reads.twice, 0);
+    CHECK_EQ_U64(reads.bytes, visible_bytes(&source));
+}
+
+/* A full and thirty increments: what is newest is read once, nothing else is
+ * read at all, whatever lies below.
+ */
+static void test_long_chain(void)
+{
+    struct lab lab = lab_new();
+    char hash[HASH_TEXT_SIZE] = "";
+    _cleanup_server_ struct server s = SERVER_INIT;
+
+    memset(truth, 0, sizeof(truth));
+    density = 20;
+    for (unsigned n = 0; n < CHAIN; n++)
+        point_write(&lab, n, hash);
+    density = 50;
+    target_start(&s, "file b.raw");
+    count_restore(&lab, &s);
+    CHECK(server_end(&s));
+    check_target(true);
+    lab_done(&lab);
+}
+
 /* A backup of random data to be restored; the truth is what it holds. */
 static bool make_set(struct bench *b, const struct variant *v)
 {
@@ -269,6 +388,38 @@ static void check_target_fails(const char *target, int signal_number,
         if (signal_number)
             (void)!wait(NULL);
         check_target(false);
+    }
+}
+
+/* Onto what is there, through servers with abilities of all kinds: everything
+ * is written, zeroes too.
+ */
+static void test_old_contents(void)
+{
+    static const char *const servers[] = {
+        "file b.raw",
+        "--filter=nozero file b.raw",
+        "--filter=nozero file b.raw zeromode=emulate",
+        "--filter=multi-conn file b.raw multi-conn-mode=disable",
+        "--filter=blocksize-policy file b.raw blocksize-minimum=512",
+    };
+
+    for (size_t i = 0; i < array_size(servers); i++) {
+        struct lab lab = lab_new();
+        char hash[HASH_TEXT_SIZE] = "";
+        _cleanup_error_ struct error err = ERROR_INIT;
+        _cleanup_server_ struct server s = SERVER_INIT;
+
+        memset(truth, 0, sizeof(truth));
+        for (unsigned n = 0; n < 1 + below(LAYERS); n++)
+            point_write(&lab, n, hash);
+        CHECK(shell("rm -f b.raw; head -c %" PRIu64 " /dev/urandom >b.raw",
+                    (uint64_t)DISK_SIZE));
+        nbdkit_start(&s, "%s", servers[i]);
+        CHECK_OK(lab_restore_onto(&lab, &s, false, &err), &err);
+        CHECK(server_end(&s));
+        check_target(true);
+        lab_done(&lab);
     }
 }
 
@@ -345,6 +496,8 @@ int main(void)
     seed_random();
     CHECK_OK(stop_init(&err), &err);
     RUN(test_layers);
+    RUN(test_long_chain);
+    RUN(test_old_contents);
     RUN(test_target_full);
     RUN(test_target_fails_now_and_then);
     RUN(test_target_cannot_flush);

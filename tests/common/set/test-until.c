@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* test-until.c - what -u means: names, numbers, times, and what is refused */
-#include "until.h"
+#include "set/until.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  * A name, a number or a time becomes the name of a point that is there.  Looks
  * at the points only; must not know what they are chosen for.
  */
-#ifndef RESTORE_UNTIL_H
-#define RESTORE_UNTIL_H
+#ifndef SET_UNTIL_H
+#define SET_UNTIL_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,6 +27,11 @@ bool until_parse_time(const char *text, int64_t *ret);
  * False: not known.
  */
 bool until_point_time(const struct chain_point *point, int64_t *ret);
+
+/* The same for people, "2026-11-21T07:00:00Z", written to `out`. */
+#define UNTIL_TIME_ROOM 64
+bool until_point_text(const struct chain_point *point,
+                      char out[static UNTIL_TIME_ROOM]);
 
 /* Find the point that `text` means, the first of these that fits:
  *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* until.c - see until.h */
-#include "until.h"
+#include "set/until.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -133,20 +133,27 @@ bool until_point_time(const struct chain_point *point, int64_t *ret)
     return known;
 }
 
-static void print_point(FILE *out, const struct chain_point *point)
+bool until_point_text(const struct chain_point *point,
+                      char out[static UNTIL_TIME_ROOM])
 {
     int64_t t = 0;
     time_t seconds;
     struct tm tm;
-    char text[64];
+
+    if (!until_point_time(point, &t))
+        return false;
+    seconds = (time_t)t;
+    return gmtime_r(&seconds, &tm) &&
+           strftime(out, UNTIL_TIME_ROOM, "%Y-%m-%dT%H:%M:%SZ", &tm) > 0;
+}
+
+static void print_point(FILE *out, const struct chain_point *point)
+{
+    char time[UNTIL_TIME_ROOM];
 
     fprintf(out, "'%s'", point->name);
-    if (!until_point_time(point, &t))
-        return;
-    seconds = (time_t)t;
-    if (gmtime_r(&seconds, &tm) &&
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
-        fprintf(out, " (%s)", text);
+    if (until_point_text(point, time))
+        fprintf(out, " (%s)", time);
 }
 
 /* The points there are, the newest ten of them.  NULL: no memory. */

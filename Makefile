@@ -18,8 +18,10 @@ help:
 	@echo 'make            build what is installed, in build/'
 	@echo 'make demo       back up and restore a throw-away VM, and compare'
 	@echo 'make check      build with checks, run all tests (in build-check/)'
-	@echo 'make soak       random chains and kills for as long as wanted:'
-	@echo '                CHAINS=n (100), POINTS=n (60), SEED=n'
+	@echo 'make soak       random chains, kills and damage as long as wanted:'
+	@echo '                CHAINS=n (100), POINTS=n (60), MUTATIONS=n'
+	@echo '                (100000), MEGABYTES=n read of mapped disks'
+	@echo '                (20480), SEED=n'
 	@echo 'make install    install; prefix=DIR (default /usr/local), DESTDIR=DIR'
 	@echo 'make format     lay the sources out as .clang-format says'
 	@echo 'make clean      remove the build directories'
@@ -37,6 +39,8 @@ check:
 
 CHAINS = 100
 POINTS = 60
+MUTATIONS = 100000
+MEGABYTES = 20480
 SEED =
 
 soak:
@@ -44,17 +48,30 @@ soak:
 	@scripts/build.sh build
 	@BACKUP=$$PWD/build/backup/virtnbdbackup \
 	    RESTORE=$$PWD/build/restore/virtnbdrestore \
+	    PLUGIN=$$PWD/build/map/virtnbdmap-plugin.so \
 	    tests/model/chains.bash --chains $(CHAINS) --points 10 \
 	    $(if $(SEED),--seed $(SEED))
 	@BACKUP=$$PWD/build/backup/virtnbdbackup \
 	    RESTORE=$$PWD/build/restore/virtnbdrestore POINTS=$(POINTS) \
 	    $(if $(SEED),SEED=$(SEED)) bats tests/faults/kill.bats
+	@MUTATIONS=$(MUTATIONS) $(if $(SEED),SEED=$(SEED)) \
+	    build/tests/restore/test-mutations
+	@RESTORE=$$PWD/build/restore/virtnbdrestore \
+	    MAKE_SET=$$PWD/build/tests/restore/make-set MUTATIONS=100 \
+	    $(if $(SEED),SEED=$(SEED)) bats tests/restore/mutations.bats
+	@BACKUP=$$PWD/build/backup/virtnbdbackup \
+	    MAP=$$PWD/build/map/virtnbdmap \
+	    RESTORE=$$PWD/build/restore/virtnbdrestore \
+	    PLUGIN=$$PWD/build/map/virtnbdmap-plugin.so POINTS=$(POINTS) \
+	    $(if $(SEED),SEED=$(SEED)) bats tests/map/kill.bats
+	@MEGABYTES=$(MEGABYTES) $(if $(SEED),SEED=$(SEED)) \
+	    build/tests/map/test-map-view
 
 install: all
 	@meson install -C build --no-rebuild
 
 format:
-	@find backup common restore tests -name '*.[ch]' -exec \
+	@find backup common map restore tests -name '*.[ch]' -exec \
 	    clang-format-14 -i {} +
 
 clean:

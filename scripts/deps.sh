@@ -26,23 +26,24 @@ export LC_ALL=C
 
 build_packages='gcc libc6-dev meson ninja-build pkg-config perl
     libvirt-dev libnbd-dev libxml2-dev liblz4-dev zlib1g-dev libjansson-dev
-    libxxhash-dev libarchive-dev'
+    libxxhash-dev libarchive-dev nbdkit-plugin-dev'
 demo_packages='libvirt-daemon-system libvirt-daemon libvirt-clients
     libvirt-daemon-driver-qemu qemu-system-x86 qemu-system-common qemu-utils
     procps util-linux'
-check_packages='bats clang nbdkit libnbd-bin strace python3 e2fsprogs mount
-    jq unzip libarchive-tools sasl2-bin libsasl2-modules'
+check_packages='bats clang nbdkit libnbd-bin fuse3 strace python3 e2fsprogs mount
+    fdisk openssl iproute2 jq unzip libarchive-tools sasl2-bin
+    libsasl2-modules'
 # Tests that want these are skipped without them, and not every release of
 # every distribution has them: they are installed where there is one.
-check_optional='clang-format-14 virtnbdbackup'
+check_optional='clang-format-14 virtnbdbackup ovmf'
 
 build_programs='cc meson ninja pkg-config pod2man'
 build_modules='libvirt libvirt-qemu libnbd libxml-2.0 liblz4 zlib jansson
-    libxxhash libarchive'
+    libxxhash libarchive nbdkit'
 demo_programs='libvirtd virsh qemu-system-x86_64 qemu-img qemu-nbd qemu-io
     pgrep runuser'
-check_programs='bats clang nbdkit nbdinfo strace python3 mkfs.ext4 mount jq
-    unzip bsdtar'
+check_programs='bats clang nbdkit nbdinfo nbdfuse fusermount3 strace python3
+    mkfs.ext4 mount sfdisk openssl ss jq unzip bsdtar'
 
 say() {
     printf '%s\n' "$*" >&2

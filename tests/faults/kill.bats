@@ -8,6 +8,7 @@
 # from them (SEED), and strace sends the signal when the run gets there.
 bats_require_minimum_version 1.5.0
 load ../lib/cli
+load ../lib/inject
 setup_file() {
     command -v strace >/dev/null || {
         echo "strace is not installed" >"$BATS_FILE_TMPDIR/skip"
@@ -20,34 +21,6 @@ teardown() { cli_teardown; }
 teardown_file() { cli_teardown_file; }
 
 POINTS=${POINTS:-20}
-
-# traced FILE OPTION... -- COMMAND...: under strace, without the programs that
-# the run starts (the guardian among them: it has to survive).
-traced() {
-    local log=$1
-    shift
-    # Leaks cannot be looked for under ptrace.
-    lab_run env ASAN_OPTIONS=detect_leaks=0 strace -b execve -qq -o "$log" "$@"
-}
-
-# draw FILE: POINTS lines "SYSCALL NTH" from a log of strace; NTH counts the
-# calls of that name in one thread, as strace does.
-draw() {
-    /usr/bin/python3 - "$1" "$POINTS" "$SEED" <<'PYTHON'
-import random, re, sys
-calls, counts = [], {}
-for line in open(sys.argv[1], errors="replace"):
-    m = re.match(r"(?:(\d+) +)?([a-z_0-9]+)\(", line)
-    if m and m[2] not in ("exit_group", "exit", "rt_sigreturn", "execve"):
-        key = (m[1], m[2])
-        counts[key] = counts.get(key, 0) + 1
-        calls.append((m[2], counts[key]))
-calls = sorted(set(calls[len(calls) // 10:]))
-random.seed(int(sys.argv[3]))
-for name, nth in random.sample(calls, int(sys.argv[2])):
-    print(name, nth)
-PYTHON
-}
 
 start() {
     SEED=${SEED:-$RANDOM}

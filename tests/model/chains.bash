@@ -6,7 +6,8 @@
 # usage: chains.bash [--seed S] [--chains N] [--points M] [--verbose]
 #            [--keep-going]
 #
-# BACKUP and RESTORE in the environment are the programs under test.
+# BACKUP and RESTORE in the environment are the programs under test; with PLUGIN
+# every point is also looked at through nbdkit.
 #
 # A chain is one guest with one to three disks and some directories.  Before
 # each point the guest writes, and something may happen to it (guest.bash); then
@@ -152,7 +153,7 @@ running=
 trap '[ -z "$running" ] || kill "$running" 2>/dev/null; lab_stop' EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
-lab_bin "$BACKUP" "$RESTORE" || exit 1
+lab_bin "$BACKUP" "$RESTORE" ${PLUGIN:+"$PLUGIN"} || exit 1
 bad=0
 for ((CHAIN = 1; CHAIN <= CHAINS; CHAIN++)); do
     # In a subshell: wrong ends the chain, and the next one starts clean.

@@ -516,6 +516,25 @@ compare() {
     done
 }
 
+# compare_map DIR POINT: what the nbdkit plugin PLUGIN (if given) shows of the
+# point is what the disks held.  Its exports are called as the disks were then,
+# the truth as the images were: so it is the contents that have to be there.
+compare_map() {
+    local dir=$1 point=$2 lost
+    [ -n "${PLUGIN:-}" ] || return 0
+    lab_run nbdkit -U - -f "$LAB/bin/${PLUGIN##*/}" "$BASE/$dir" \
+        "point=$point" --run 'set -e
+            nbdinfo --list --json "$uri" | jq -r ".exports[].\"export-name\"" |
+            while read -r disk; do
+                nbdcopy "nbd+unix:///$disk?socket=$unixsocket" - | sha256sum
+            done' >"$LAB/mapped" 2>"$LAB/err" ||
+        wrong "$dir/$point cannot be mapped"
+    lost=$(cd "$TRUTH/$dir/$point" && for file in *; do
+        grep -q "$(sha256sum <"$file")" "$LAB/mapped" || echo "$file"
+    done)
+    [ -z "$lost" ] || wrong "$dir/$point mapped: $lost is another"
+}
+
 # restore_to DIR [-u POINT]
 restore_to() {
     local dir=$1 status
@@ -537,6 +556,7 @@ compare_all() {
             point=${point##*/}
             restore_to "$dir" -u "$point"
             compare "$dir" "$point"
+            compare_map "$dir" "$point"
         done
         restore_to "$dir"
         compare "$dir" "${NEWEST[$dir]}"

@@ -6,8 +6,8 @@
 # usage: layers.sh SOURCE_ROOT
 #
 # Two tables: which layers a layer may include, and which files may include the
-# headers of a library. Every #include of common/, backup/ and restore/ is held
-# against them. docs/ARCHITECTURE.md explains the layers.
+# headers of a library. Every #include of common/, backup/, restore/ and map/ is
+# held against them. docs/ARCHITECTURE.md explains the layers.
 
 set -eu
 export LC_ALL=C
@@ -29,24 +29,26 @@ host:    base host
 cli:     base cli
 backup:  base block stream set sink nbd virt host cli
 restore: base block stream set sink nbd virt host cli
+map:     base block stream set sink nbd virt host cli
 END
 
 # header (a prefix): files (patterns) that may include it
 cat >"$work/libraries" <<'END'
+nbdkit:     map/plugin.c
 libvirt/:   common/virt/*
 libxml/:    common/virt/*
 libnbd.h:   common/nbd/*
 jansson.h:  common/stream/meta.c common/set/manifest.c common/set/intent.c
-jansson.h:  common/set/marks.c common/host/qemu*.c
+jansson.h:  common/set/marks.c common/host/qemu*.c restore/list.c
 jansson.h:  backup/nbdinfo.c common/virt/agent*.c
 lz4:        common/stream/codec*.c
 xxhash.h:   common/set/*.c
 archive:    common/sink/zipper.c
 zlib.h:     common/set/*.c backup/*.c restore/*.c
-argp.h:     common/cli/* backup/options.c restore/options.c
+argp.h:     common/cli/* backup/options.c restore/options.c map/options.c
 END
 
-list_files .c .h | grep -E '^(common|backup|restore)/' >"$work/files"
+list_files .c .h | grep -E '^(common|backup|restore|map)/' >"$work/files"
 require_files "$work/files"
 
 awk -v layers="$work/layers" -v libraries="$work/libraries" '

@@ -5,7 +5,7 @@
 
 SHELL = /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: all help demo check soak install clean format
+.PHONY: all help demo check soak bench install clean format
 
 # Installed below this prefix; DESTDIR is honoured too.
 prefix =
@@ -22,6 +22,7 @@ help:
 	@echo '                CHAINS=n (100), POINTS=n (60), MUTATIONS=n'
 	@echo '                (100000), MEGABYTES=n read of mapped disks'
 	@echo '                (20480), SEED=n'
+	@echo 'make bench      how fast maps answer on this machine'
 	@echo 'make install    install; prefix=DIR (default /usr/local), DESTDIR=DIR'
 	@echo 'make format     lay the sources out as .clang-format says'
 	@echo 'make clean      remove the build directories'
@@ -66,6 +67,11 @@ soak:
 	    $(if $(SEED),SEED=$(SEED)) bats tests/map/kill.bats
 	@MEGABYTES=$(MEGABYTES) $(if $(SEED),SEED=$(SEED)) \
 	    build/tests/map/test-map-view
+
+bench:
+	@scripts/deps.sh build demo check
+	@scripts/build.sh build
+	@tests/bench/map.sh build
 
 install: all
 	@meson install -C build --no-rebuild

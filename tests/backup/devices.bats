@@ -174,6 +174,26 @@ loop_device() {
     same "$T/r/a, b.qcow2" "$LAB/truth.raw"
 }
 
+@test "an image whose data lies in a file of its own, off and on" {
+    lab_image "$LAB_DISKS/a.qcow2" qcow2 8M "data_file=$LAB_DISKS/a.data,data_file_raw=on"
+    lab_domain --off vm1 vda=a.qcow2
+    lab_run qemu-io -f qcow2 -c "write -P 0x11 1M 1M" "$LAB_DISKS/a.qcow2"
+    remember off
+    sum=$(sha256sum <"$LAB_DISKS/a.data")
+    backup -d vm1 -l copy -o "$T/off"
+    restores "$T/off" off
+    [ "$sum" = "$(sha256sum <"$LAB_DISKS/a.data")" ]
+    lab_virsh start vm1
+    lab_write vm1 vda 0x21 2M 64K
+    remember 0
+    backup -d vm1 -l full -o "$T/b"
+    lab_write vm1 vda 0x31 3M 64K
+    remember 1
+    backup -d vm1 -l inc -o "$T/b"
+    restores "$T/b" 0 -u 0
+    restores "$T/b" 1
+}
+
 @test "thirty disks" {
     local n specs=()
     for n in {1..26}; do

@@ -192,12 +192,13 @@ int device_stop(const char *device, struct child *child, struct error *err)
 
 int device_release(const char *device, pid_t pid, struct error *err)
 {
-    pid_t now = serving(device);
+    pid_t now;
     char path[64];
     bool ours;
 
     if (!is_name(device))
         return 0;
+    now = serving(device);
     /* The kernel knows the thread, we know the process. */
     snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)pid, (int)now);
     ours = pid > 0 && access(path, F_OK) == 0;

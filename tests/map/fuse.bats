@@ -157,8 +157,10 @@ for i in $(seq 100); do
     [ -e "$T/f" ] || break
     sleep 0.05
 done
-! grep -F " $T/f" /proc/self/mountinfo
 [ ! -e "$T/f" ]
+if grep -F " $T/f" /proc/self/mountinfo; then
+    exit 1
+fi
 SCRIPT
     chown "$LAB_USER" "$T"
     # Where namespaces are not to be had, there is nothing to be shown.

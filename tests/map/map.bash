@@ -37,6 +37,7 @@ map_setup_file() {
     chmod -R a+rX "$SET"
     lab_virsh destroy vm1
     lab_virsh undefine --checkpoints-metadata vm1
+    rm -f "${LAB_DISKS:?}"/*
 }
 
 map_setup() {
@@ -56,7 +57,7 @@ map_teardown() {
         kill -KILL "$pid" 2>/dev/null
     done
     map_clean || status=1
-    [ -z "$T" ] || grep -o " $T[^ ]*" /proc/self/mountinfo |
+    [ -z "$T" ] || grep -o " ${T}[^ ]*" /proc/self/mountinfo |
         sort -r | while read -r dir; do umount -l "$dir"; done
     cli_teardown || status=1
     return $status

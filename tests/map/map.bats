@@ -225,7 +225,7 @@ teardown_file() { cli_teardown_file; }
     /usr/bin/python3 "$BATS_TEST_DIRNAME/rude-client.py" "${URI#*socket=}" vda 20
     shows "$URI" "$SET.2.vda"
     map_end 0
-    ! grep ERROR "$T/stderr"
+    run ! grep ERROR "$T/stderr"
 }
 
 @test "a program that dies takes everything with it: status 1" {
@@ -279,6 +279,31 @@ teardown_file() { cli_teardown_file; }
     wait "$first_pid"
     shows "$URI" "$T/1"
     map_end 0
+}
+
+@test "a set of the Python suite: full and increments, by -i and by -f" {
+    local n what=full
+    [ -x "$PEER_BACKUP" ] || skip "the Python suite is not installed"
+    NO_LEFTOVERS=
+    lab_domain vm1 vda=a.qcow2,size=4M
+    for n in 0 1 2; do
+        lab_write vm1 vda 0x1$n "${n}M" 192K
+        lab_write_zeroes vm1 vda "$((n * 64))K" 64K
+        lab_snapshot_truth vm1 vda "$T/truth.$n"
+        lab_run "$PEER_BACKUP" -d vm1 -l $what -o "$T/b" 2>/dev/null
+        what=inc
+    done
+    rm -rf "${LAB_TMP:?}"/*
+    for n in 0 1 2; do
+        map_start -i "$T/b" -u $n
+        shows "$URI" "$T/truth.$n"
+        map_end 0
+    done
+    map_start --uri -f "$T/b/vda.full.data,$T/b/vda.inc.virtnbdbackup.1.data"
+    shows "$URI" "$T/truth.1"
+    map_end 0
+    run -1 map --uri -f \
+        "$T/b/vda.full.data,$T/b/vda.inc.virtnbdbackup.2.data"
 }
 
 @test "damage: an I/O error there alone, named in the log; status 3 for more" {
@@ -341,7 +366,7 @@ teardown_file() { cli_teardown_file; }
     map_end 0
     [ ! -s "$T/stderr" ]
     grep -q "point 'virtnbdbackup.2'" "$T/map.log"
-    ! grep -q DEBUG "$T/map.log"
+    run ! grep -q DEBUG "$T/map.log"
     map_start -i "$SET" --disk vda -v -n --nocolor
     map_end 0
     grep -q 'DEBUG.*nbdkit' "$T/map.log"

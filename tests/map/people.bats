@@ -65,8 +65,8 @@ boot_sector() {
 }
 
 @test "a machine boots at once from a point, over an overlay or written to" {
-    local machine='-nodefaults -display none -m 32 -accel tcg
-        -device isa-debug-exit,iobase=0xf4,iosize=0x04'
+    local machine='-nodefaults -display none -m 32 -accel tcg'
+    machine+=' -device isa-debug-exit,iobase=0xf4,iosize=0x04'
     boot_sector "$T/disk" "booted from the backup"
     use_disk "$T/disk"
     backup -d vm1 -l full -o "$T/b"
@@ -110,7 +110,8 @@ XML
     lab_virsh attach-device vm1 "$T/old.xml"
     lab_io vm1 vdz 'read -P 0x11 1M 64K'
     lab_io vm1 vda 'read -P 0x22 1M 64K'
-    lab_io vm1 vdz 'write -P 0x33 0 64K' || true; echo "ANS $LAB_ANSWER" >&3; ps -ef | grep nbdkit >&3
+    lab_io vm1 vdz 'write -P 0x33 0 64K' || true
+    [[ $LAB_ANSWER == *"read-only"* ]]
     # A backup goes on meanwhile.
     backup -d vm1 -l inc -i vda -o "$T/b"
     lab_virsh detach-device vm1 "$T/old.xml"

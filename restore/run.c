@@ -210,9 +210,10 @@ static int restore_targets(struct run *run, struct progress *progress,
 
 static int fill_places(struct run *run, struct error *err)
 {
-    _cleanup_(ticker_stopp) struct ticker *ticker = NULL;
     _cleanup_(progress_freep) struct progress *progress =
         progress_new(startup_progress(&run->options->common), stderr);
+    /* Declared behind what it draws, so that it ends first. */
+    _cleanup_(ticker_stopp) struct ticker *ticker = NULL;
 
     if (ticker_start(progress, &ticker, err) < 0 ||
         restore_images(run, progress, err) < 0 ||

@@ -219,3 +219,30 @@ real_file_systems() {
     umount "$T/m1"
     map_end 0
 }
+
+@test "a volume group over two disks is complete" {
+    [ "$(id -u)" = 0 ] || skip "loop devices need root"
+    command -v vgs >/dev/null || skip "lvm2 is not installed"
+    local a b config='devices { use_devicesfile=0 filter=["a|^/dev/loop|","r|.*|"] }'
+    truncate -s 16M "$T/a.raw" "$T/b.raw"
+    a=$(losetup --show -f "$T/a.raw") || skip "no loop devices"
+    b=$(losetup --show -f "$T/b.raw")
+    pvcreate -q --config "$config" "$a" "$b" 3>&-
+    vgcreate -q --config "$config" "vg$$" "$a" "$b" 3>&-
+    losetup -d "$a"
+    losetup -d "$b"
+    qemu-img convert -f raw -O qcow2 "$T/a.raw" "$LAB_DISKS/a.qcow2"
+    qemu-img convert -f raw -O qcow2 "$T/b.raw" "$LAB_DISKS/b.qcow2"
+    chown "$LAB_USER" "$LAB_DISKS"/?.qcow2
+    lab_domain --off vm1 vda=a.qcow2 vdb=b.qcow2
+    backup -d vm1 -l copy -z -o "$T/b"
+    map_start -n 2 -i "$T/b" --fuse "$T/f"
+    a=$(losetup --show -rf "$T/f/vda")
+    b=$(losetup --show -rf "$T/f/vdb")
+    vgs --config "$config" --noheadings -o pv_count,missing_pv_count "vg$$" \
+        3>&- >"$T/vgs"
+    losetup -d "$a"
+    losetup -d "$b"
+    map_end 0
+    [ "$(xargs <"$T/vgs")" = "2 0" ]
+}

@@ -40,6 +40,7 @@ spawn_and_freeze() {
     done
 }
 
+# covers: C12:F
 @test "frozen before the job begins, thawed right after, while it goes on" {
     guest_writer "$VM" start
     run backup -d "$VM" -l full -o "$T/b"
@@ -112,6 +113,7 @@ RULES
     [ "$(jq .frozenMs "$T/b/manifest.copy.json")" = 0 ]
 }
 
+# covers: C12:F
 @test "a freeze that hangs: a deadline, the backup goes on, the guest is thawed" {
     local begin=$SECONDS
     guest_hook "$VM" freeze hang
@@ -135,6 +137,7 @@ RULES
         grep 'not frozen'
 }
 
+# covers: C13:F
 @test "a freeze that fails half way: thawed, and a warning" {
     guest_hook "$VM" freeze half
     run backup -d "$VM" -l copy -o "$T/b"
@@ -159,6 +162,7 @@ RULES
     [ "$(guest_state "$VM")" = running ]
 }
 
+# covers: C14:F
 @test "a thaw that hangs at first is tried again; the backup is exact" {
     guest_hook "$VM" thaw hang
     lab_spawn virtnbdbackup -d "$VM" -l full -o "$T/b" --bwlimit 4M \
@@ -174,6 +178,7 @@ RULES
     restore -i "$T/b" -o verify
 }
 
+# covers: C15:F
 @test "SIGKILL between freeze and thaw: the guardian thaws" {
     local qemu
     qemu=$(lab_qemu "$VM")
@@ -189,6 +194,7 @@ RULES
     restore -i "$T/b" -o verify
 }
 
+# covers: C12:F B3:F
 @test "SIGTERM while a freeze hangs: promptly, and the guest is thawed" {
     local begin status=0
     guest_hook "$VM" freeze hang
@@ -221,6 +227,7 @@ RULES
     [ $((SECONDS - begin)) -lt 30 ]
 }
 
+# covers: S8:F
 @test "guest-info: what the agent says is in the backup" {
     backup -d "$VM" -l full --guest-info -o "$T/b"
     jq -e . "$T/b/osinfo.virtnbdbackup.0"
@@ -232,6 +239,7 @@ RULES
     [[ $output == *"no guest agent answers"* ]]
 }
 
+# covers: S7:F
 @test "bitlocker-keys: of a guest that says it is Windows" {
     run backup -d "$VM" -l copy --bitlocker-keys -o "$T/a"
     [ "$status" = 0 ]

@@ -315,6 +315,7 @@ from_shell() {
         exit \${PIPESTATUS[0]}"
 }
 
+# covers: A10:FI
 @test "a stdout that cannot take an archive, and no such point" {
     local diff
     guest
@@ -366,6 +367,7 @@ next_is_exact() {
     restore -i "$T/u" -o verify
 }
 
+# covers: A10:FI
 @test "a reader that goes after any number of bytes" {
     local size bytes status
     guest
@@ -388,6 +390,7 @@ next_is_exact() {
     next_is_exact
 }
 
+# covers: A10:FI
 @test "no room for the archive, or for its point" {
     local how
     guest

@@ -140,6 +140,7 @@ loop_device() {
     lab_virsh pool-destroy p1
 }
 
+# covers: S9:F
 @test "an image with a blank, a quote and an equals sign in its path, on and off" {
     mkdir "$LAB_DISKS/my disks"
     chown "$LAB_USER" "$LAB_DISKS/my disks"
@@ -157,6 +158,7 @@ loop_device() {
     same "$T/r.c/it's=a.qcow2" "$T/truth.raw"
 }
 
+# covers: S9:F
 @test "an image with a comma in its path, on and off" {
     lab_image "$LAB_DISKS/x.qcow2" qcow2 4M
     lab_domain_xml vm1 vda=x.qcow2 | sed 's/x\.qcow2/a, b.qcow2/' >"$LAB/vm.xml"
@@ -303,6 +305,7 @@ loop_device() {
     [[ $output == *WARNING*"vdb: not backed up: "*network* ]]
 }
 
+# covers: C9:C
 @test "a transient guest, and one that moves between two hosts" {
     lab_domain --transient vm1 vda=a.qcow2,size=8M
     LAB_UUID=$(lab_virsh domuuid vm1)

@@ -69,6 +69,7 @@ back_up_and_compare() {
     jq -e '.[].compressed == 9' <(restore -i "$T/b" -o dump)
 }
 
+# covers: S4:F
 @test "a backup is private: 0600 in 0700, whatever the umask" {
     lab_domain vm1 vda=a.qcow2,size=1M
     (umask 0; backup -d vm1 -l full -o "$T/b")
@@ -77,6 +78,7 @@ back_up_and_compare() {
     [ -z "$(find "$T/b" -type d ! -perm 700)" ]
 }
 
+# covers: D12:F
 @test "a full replaces the checkpoints of an older default chain" {
     lab_domain vm1 vda=a.qcow2,size=1M
     backup -d vm1 -l full -o "$T/b1"

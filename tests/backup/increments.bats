@@ -16,6 +16,7 @@ guest() {
     lab_write vm1 vda 0x11 0 4M
 }
 
+# covers: G3:R B7:R
 @test "full, inc, diff, diff, inc, diff: each point is exact" {
     lab_domain vm1 vda=a.qcow2,size=33554944 vdb=b.qcow2,size=5M,cluster_size=4K
     SEED=${SEED:-$RANDOM}
@@ -160,6 +161,7 @@ guest() {
         jq '.["format-specific"].data.bitmaps | length')" -le 3 ]
 }
 
+# covers: A1:IC
 @test "a failed increment in a cron job with auto is made up for" {
     guest
     backup -d vm1 -l auto -o "$T/b"
@@ -188,6 +190,7 @@ wait_for_data() {
     done
 }
 
+# covers: B1:IC
 @test "an increment is killed when its job has begun; the next covers it" {
     guest
     backup -d vm1 -l full -o "$T/b"
@@ -206,6 +209,7 @@ wait_for_data() {
     restores "$T/b" 1
 }
 
+# covers: B1:IC B8:I
 @test "the same, and its guardian with it" {
     guest
     lab_write vm1 vda 0x11 0 16M
@@ -226,6 +230,7 @@ wait_for_data() {
     restore -i "$T/b" -o verify
 }
 
+# covers: B3:IC
 @test "SIGTERM in an increment: 143, nothing is left, the next covers it" {
     guest
     lab_write vm1 vda 0x11 0 16M
@@ -246,6 +251,7 @@ wait_for_data() {
     restores "$T/b" 1
 }
 
+# covers: D5:IC
 @test "two directories in turn: nothing between the turns is missing" {
     guest
     local n dir
@@ -271,6 +277,7 @@ wait_for_data() {
     done
 }
 
+# covers: D5:IC D12:FC
 @test "two directories in turn, a chain each: increments stay small" {
     guest
     local n dir
@@ -300,6 +307,7 @@ wait_for_data() {
     [[ $output == *chain* ]]
 }
 
+# covers: D10:ICR
 @test "an increment, the guest is off, on again: no increment is replaced" {
     guest
     backup -d vm1 -l full -o "$T/b"
@@ -327,6 +335,7 @@ crash() {
     lab_virsh start vm1
 }
 
+# covers: D3:IC D11:CR B6:C
 @test "QEMU is killed and its bitmaps lost: that disk is saved whole" {
     guest
     backup -d vm1 -l full -o "$T/b"
@@ -360,6 +369,7 @@ crash() {
     restore -i "$T/b" -o verify
 }
 
+# covers: D1:IC
 @test "one disk's bitmap is gone: the other one's increment goes on" {
     lab_domain vm1 vda=a.qcow2,size=8M vdb=b.qcow2,size=8M
     lab_write vm1 vda 0x11 0 4M
@@ -384,6 +394,7 @@ crash() {
     restores "$T/b" 1 -u 1
 }
 
+# covers: C17:IC
 @test "a disk is added: whole at first, then increments; both points right" {
     guest
     remember 1
@@ -410,6 +421,7 @@ XML
     restores "$T/b" 3
 }
 
+# covers: D2:IC
 @test "libvirt has forgotten the checkpoints: it is told again" {
     guest
     local dir=$T/c n
@@ -427,6 +439,7 @@ XML
     restores "$T/b" 2
 }
 
+# covers: D4:I D2:I
 @test "a checkpoint of that name which is not ours is no parent" {
     guest
     backup -d vm1 -l full -o "$T/b"
@@ -440,6 +453,7 @@ XML
     restores "$T/b" 1
 }
 
+# covers: D4:I
 @test "foreign checkpoints are no obstacle and no parent" {
     guest
     backup -d vm1 -l full -o "$T/b"
@@ -470,6 +484,7 @@ PYTHON
     rm "$LAB_DISKS/f.raw"
 }
 
+# covers: E5:I
 @test "an image of 143360 fragments: the increment has what has changed" {
     fragments a.qcow2 5G 73400320
     lab_domain vm1 vda=a.qcow2
@@ -482,6 +497,7 @@ PYTHON
     restores "$T/b" 1
 }
 
+# covers: E11:FI
 @test "the same fragments on a disk of 128 MiB" {
     fragments a.qcow2 128M 73400320
     lab_domain vm1 vda=a.qcow2
@@ -494,6 +510,7 @@ PYTHON
     restores "$T/b" 1
 }
 
+# covers: A2:IC
 @test "no room for the list of checkpoints: the point is there, the list later" {
     guest
     backup -d vm1 -l full -o "$T/b"
@@ -516,6 +533,7 @@ PYTHON
     restores "$T/b" 2
 }
 
+# covers: A2:IC
 @test "no room for index or manifest: no point, and the same command works" {
     guest
     backup -d vm1 -l full -o "$T/b"
@@ -538,6 +556,7 @@ PYTHON
     restores "$T/b" 1
 }
 
+# covers: A1:F A3:F
 @test "a failed full: the same command works" {
     guest
     remember 0
@@ -571,6 +590,7 @@ PYTHON
     restores "$T/elsewhere" 3
 }
 
+# covers: D1:IC
 @test "--no-fallback: no full of a disk in the place of an increment" {
     guest
     backup -d vm1 -l full -o "$T/b"
@@ -584,6 +604,7 @@ PYTHON
     jq -e '.disks[0].level == "full"' "$T/b/manifest.virtnbdbackup.1.json"
 }
 
+# covers: A9:I
 @test "a directory stays with its chain" {
     guest
     backup -d vm1 -l full --chain weekly -o "$T/b"
@@ -595,6 +616,7 @@ PYTHON
     run -64 backup -d vm1 -l full --chain 7 -o "$T/c"
 }
 
+# covers: D1:F
 @test "stray bitmaps of the name are no obstacle for a full" {
     lab_domain vm1 vda=a.qcow2,size=4M vdb=b.qcow2,size=4M
     backup -d vm1 -l full -o "$T/b"
@@ -610,6 +632,7 @@ PYTHON
     same "$T/r/a.qcow2" "$LAB/vda.raw"
 }
 
+# covers: C18:IR
 @test "a disk that was detached does not come back" {
     lab_domain vm1 vda=a.qcow2,size=4M vdb=b.qcow2,size=4M
     backup -d vm1 -l full -o "$T/b"

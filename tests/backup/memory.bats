@@ -57,6 +57,7 @@ fill() {
     done
 }
 
+# covers: B5:F
 @test "a sparse disk of 64 GiB" {
     lab_domain vm1 vda=a.qcow2,size=64G
     fill vm1 vda 64
@@ -72,6 +73,7 @@ fill() {
     rm "$LAB/vda.raw"
 }
 
+# covers: B5:F
 @test "ten disks at once" {
     local disks=() i
     for i in a b c d e f g h i j; do

@@ -106,6 +106,7 @@ data_files() { find "$1" -name '*.data*' -o -name 'manifest.*'; }
     run ! ls "$T"/b/intent.*
 }
 
+# covers: C3:F
 @test "killonly ends a job whoever began it, and none that is no backup" {
     guest
     cat >"$LAB/job.xml" <<XML
@@ -193,6 +194,7 @@ XML
     [ "$(lab_virsh domstate vm1)" = paused ]
 }
 
+# covers: C15:F
 @test "killed while it is suspended: the guest runs again" {
     guest
     # Slowed down, so that the kill comes in between.
@@ -209,6 +211,7 @@ XML
     [ "$(lab_virsh domstate vm1)" = running ]
 }
 
+# covers: C15:F
 @test "suspended when run and guardian died: the next run resumes it" {
     guest
     lab_spawn env ASAN_OPTIONS=detect_leaks=0 strace -f -b execve -qq -o /dev/null \
@@ -269,6 +272,7 @@ XML
     restores "$T/w/b" 0
 }
 
+# covers: S2:F
 @test "the password is in no list of processes and in no log" {
     guest
     lab_spawn virtnbdbackup -d vm1 -l copy --bwlimit 1M -o "$T/b" \

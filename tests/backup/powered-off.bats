@@ -73,6 +73,7 @@ all_released() {
     restores "$T/auto" 1
 }
 
+# covers: D10:ICR
 @test "an increment becomes a diff: nothing before or behind it is lost" {
     guest
     remember 0 vda vdb
@@ -104,6 +105,7 @@ all_released() {
     restore -i "$T/b" -o verify
 }
 
+# covers: D1:I
 @test "a bitmap that is gone: that disk is saved whole" {
     guest
     backup -d vm1 -l full -o "$T/b"
@@ -137,6 +139,7 @@ all_released() {
     restores "$T/b" 1
 }
 
+# covers: D3:I
 @test "QEMU was killed, its bitmaps are not to be trusted: saved whole" {
     guest
     backup -d vm1 -l full -o "$T/b"
@@ -185,6 +188,7 @@ all_released() {
     all_released
 }
 
+# covers: B1:F B8:F E16:F
 @test "killed while images are read: no server is left, the same command works" {
     guest
     off
@@ -201,6 +205,7 @@ all_released() {
     restores "$T/b" copy
 }
 
+# covers: C16:F
 @test "start-domain: a full with a checkpoint, and off again" {
     guest
     off
@@ -218,6 +223,7 @@ all_released() {
     restores "$T/b" 1
 }
 
+# covers: C16:F
 @test "start-domain: somebody lets it run meanwhile, so it goes on" {
     guest
     off
@@ -230,6 +236,7 @@ all_released() {
     grep "somebody has let it run" "$T/log"
 }
 
+# covers: C16:F
 @test "start-domain: failed, stopped and killed runs leave it off" {
     local signal status
     guest
@@ -264,6 +271,7 @@ all_released() {
     [[ $output == *"powered off"* ]]
 }
 
+# covers: C16:F
 @test "start-domain: the guest is off again after the run and its guardian died" {
     guest
     off

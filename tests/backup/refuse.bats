@@ -47,6 +47,7 @@ refused() {
         -d vm1 -o "$T/b"
 }
 
+# covers: A6:F A5:F
 @test "targets that cannot be used" {
     lab_domain vm1 vda=a.qcow2,size=1M
     touch "$T/file"
@@ -76,6 +77,7 @@ refused() {
     [ "$(lab_virsh checkpoint-list vm1 --name)" = virtnbdbackup.0 ]
 }
 
+# covers: A9:F
 @test "another domain's directory" {
     lab_domain vm1 vda=a.qcow2,size=1M
     lab_domain vm2 vda=b.qcow2,size=1M
@@ -91,6 +93,7 @@ refused() {
     [ -e "$T/b/vda.copy.data" ]
 }
 
+# covers: C6:F
 @test "a job that runs already" {
     NO_LEFTOVERS=
     lab_domain vm1 vda=a.qcow2,size=1M
@@ -126,6 +129,7 @@ refused() {
     [[ $stderr == *"$T/no/such/log"* ]]
 }
 
+# covers: B1:F
 @test "the remains of a run through another libvirt are left to that one" {
     lab_domain vm1 vda=a.qcow2,size=64M
     lab_write vm1 vda 0x11 0 64M
@@ -143,6 +147,7 @@ refused() {
     restore -i "$T/b" -o verify
 }
 
+# covers: C6:F
 @test "a disk with a block job" {
     lab_domain vm1 vda=a.qcow2,size=64M
     lab_write vm1 vda 0x11 0 32M

@@ -85,12 +85,14 @@ static void check_read_error(const struct variant *v)
 }
 
 /* A sector that cannot be read, however often one tries. */
+/* covers: E1:F */
 static void test_read_error(void)
 {
     check_read_error(&plain);
     check_read_error(&packed);
 }
 
+/* covers: E1:F */
 static void test_every_read_fails(void)
 {
     for (int level = 0; level < 2; level++) {
@@ -123,12 +125,14 @@ static void check_broken_server(const struct variant *v, int signal_number,
     expect_failure(&r, &b, kind, part, clock_ms());
 }
 
+/* covers: E2:F */
 static void test_server_killed(void)
 {
     check_broken_server(&plain, SIGKILL, IO_MS, ERR_NBD, "reading ");
     check_broken_server(&packed, SIGKILL, IO_MS, ERR_NBD, "reading ");
 }
 
+/* covers: E3:F */
 static void test_server_silent(void)
 {
     check_broken_server(&plain, SIGSTOP, 1500, ERR_TIMEOUT, "no answer for");
@@ -171,6 +175,7 @@ static void check_stop(const char *which)
     CHECK_EQ_INT(system(line), 0);
 }
 
+/* covers: B3:F */
 static void test_stop(void)
 {
     check_stop("plain");
@@ -211,6 +216,7 @@ static bool bench_on_small(struct bench *b, const char *size)
     return true;
 }
 
+/* covers: A1:F */
 static void test_target_full(void)
 {
     CHECK(shell("head -c 12M /dev/urandom >full.raw"));
@@ -231,6 +237,7 @@ static void test_target_full(void)
 }
 
 /* The data file is complete already when the index finds no room. */
+/* covers: A2:F */
 static void test_no_room_for_index(void)
 {
     struct image image = {

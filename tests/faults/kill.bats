@@ -79,18 +79,22 @@ kill_backup() {
     [ $hits -ge $((POINTS / 2)) ]
 }
 
+# covers: B1:FC B8:F
 @test "backup: SIGKILL at system calls of all threads" {
     kill_backup KILL 137 -f
 }
 
+# covers: B3:FC B8:F
 @test "backup: SIGTERM at system calls of the main thread" {
     kill_backup TERM 143
 }
 
+# covers: B2:F B8:F
 @test "backup: SIGINT at system calls of the main thread" {
     kill_backup INT 130
 }
 
+# covers: C7:F B3:F
 @test "backup: SIGTERM while QEMU has not answered to the begin of the job" {
     local qemu status=0
     start
@@ -112,6 +116,7 @@ kill_backup() {
     restores "$T/b"
 }
 
+# covers: B1:IC B8:I
 @test "increment: SIGKILL at system calls of all threads" {
     local name nth status
     start
@@ -140,6 +145,7 @@ kill_backup() {
     [ $hits -ge $((POINTS / 2)) ]
 }
 
+# covers: B1:R B8:R
 @test "restore: SIGKILL at system calls of all threads" {
     local name nth status
     start

@@ -64,18 +64,22 @@ sweep() {
     [ $failed -ge 4 ]
 }
 
+# covers: A1:IC A2:IC
 @test "no space at any fsync" {
     sweep fsync ENOSPC
 }
 
+# covers: A3:I
 @test "an I/O error at any fsync" {
     sweep fsync EIO
 }
 
+# covers: A2:IC
 @test "no space at any rename" {
     sweep renameat2 ENOSPC
 }
 
+# covers: A1:F
 @test "no space on the data file, first and later writes" {
     local nth
     lab_domain vm1 vda=a.qcow2,size=16M

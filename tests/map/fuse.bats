@@ -127,6 +127,7 @@ teardown_file() { cli_teardown_file; }
     exec 7<&-
 }
 
+# covers: H7:M
 @test "damage is an I/O error in the file, there alone" {
     cp -r "$SET" "$T/b"
     printf damage | dd of="$T/b/vda.full.data" bs=1 conv=notrunc status=none \

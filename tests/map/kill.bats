@@ -72,11 +72,13 @@ check() {
     [ ! -e "${STATE:-$T/none}" ]
 }
 
+# covers: B1:M B8:M H6:M
 @test "URIs and overlays: SIGKILL" {
     ended KILL 137 --keep-changes "$T/keep"
     [ $hits -ge $((POINTS / 2)) ]
 }
 
+# covers: B2:M B3:M H6:M
 @test "URIs and overlays: SIGTERM and SIGINT" {
     POINTS=$((POINTS / 2))
     ended TERM 143 --keep-changes "$T/keep"
@@ -87,6 +89,7 @@ check() {
     [ $hits -ge 1 ]
 }
 
+# covers: B1:M H6:M
 @test "files: SIGKILL" {
     [ "$(id -u)" != 0 ] || MAP_AS=()
     [ -r /dev/fuse ] && [ -w /dev/fuse ] || skip "/dev/fuse cannot be opened"
@@ -94,6 +97,7 @@ check() {
     [ $hits -ge $((POINTS / 2)) ]
 }
 
+# covers: B1:M H6:M
 @test "a device: SIGKILL" {
     [ "$(id -u)" = 0 ] || skip "only root can make devices"
     DEVICE=/dev/nbd8$((BASHPID % 100000))

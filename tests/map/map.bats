@@ -76,6 +76,7 @@ teardown_file() { cli_teardown_file; }
     [[ $output == *"for one only"* ]]
 }
 
+# covers: H4:M
 @test "nobody else can connect" {
     map_start -n 2 -i "$SET"
     [ "$(stat -c %a "$RUNTIME")" = 700 ]
@@ -181,6 +182,7 @@ teardown_file() { cli_teardown_file; }
     map_clean
 }
 
+# covers: H6:M B3:M B2:M
 @test "SIGTERM ends the command, and then us; Ctrl-C is the command's" {
     local status=0
     ( exec "${MAP_AS[@]}" env -i "${LAB_ENV[@]}" virtnbdmap -L "$T/map.log" \
@@ -200,6 +202,7 @@ teardown_file() { cli_teardown_file; }
     map_clean
 }
 
+# covers: B2:M B3:M H6:M B8:M
 @test "ended by any signal as intended: status 0, nothing left" {
     local signal
     for signal in INT TERM HUP QUIT; do
@@ -228,6 +231,7 @@ teardown_file() { cli_teardown_file; }
     run ! grep ERROR "$T/stderr"
 }
 
+# covers: H6:M E16:M
 @test "a program that dies takes everything with it: status 1" {
     local what status
     for what in nbdkit qemu-nbd; do
@@ -253,6 +257,7 @@ teardown_file() { cli_teardown_file; }
     run ! kill -0 "$(cat "$T/pid")"
 }
 
+# covers: H7:M
 @test "two maps of one directory at once, and a backup is added meanwhile" {
     lab_domain vm1 vda=a.qcow2,size=4M
     lab_write vm1 vda 0x11 1M 64K
@@ -306,6 +311,7 @@ teardown_file() { cli_teardown_file; }
         "$T/b/vda.full.data,$T/b/vda.inc.virtnbdbackup.2.data"
 }
 
+# covers: H7:M F2:M F3:M
 @test "damage: an I/O error there alone, named in the log; status 3 for more" {
     local at
     cp -r "$SET" "$T/b"

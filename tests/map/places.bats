@@ -101,6 +101,7 @@ device() {
     [[ $output == *"as many ports"* ]]
 }
 
+# covers: H4:M
 @test "what other machines can reach needs TLS" {
     local address
     for address in 0.0.0.0 ::; do
@@ -194,6 +195,7 @@ device() {
     [[ $output == *"given twice"* ]]
 }
 
+# covers: H5:M
 @test "a device that is no device, or not free: refused at once, and left" {
     local name
     for name in /dev/sda /dev/null /dev/nbd /dev/nbd0p1 nbd0 /dev/nbd0/../sda; do
@@ -226,6 +228,7 @@ device() {
     map_clean
 }
 
+# covers: H6:M
 @test "killed: the device is let go; another's is not" {
     device 0
     map_start -i "$SET" --disk vda -d "$DEVICE"

@@ -21,6 +21,7 @@ peak() {
         sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' /proc/\$(cat $T/pid)/status"
 }
 
+# covers: B5:M
 @test "8 GiB: a full and 30 compressed increments within 128 MiB" {
     local size
     mkdir "$T/set"

@@ -32,6 +32,7 @@ made() {
     backup -d vm1 -o "$T/b" -l "$@"
 }
 
+# covers: H2:M H3:M
 @test "every point of a chain of every kind" {
     SEED=${SEED:-$RANDOM}
     echo "# SEED=$SEED" >&3
@@ -123,6 +124,7 @@ h.block_status(10000, 4194304 - 500, see, nbd.CMD_FLAG_REQ_ONE)
         jq -e '[.exports[]."export-name"] | sort == ["vda", "vdb"]'
 }
 
+# covers: F3:M F13:M
 @test "what cannot be shown is refused, with a reason" {
     small
     refused() {
@@ -183,6 +185,7 @@ h.block_status(10000, 4194304 - 500, see, nbd.CMD_FLAG_REQ_ONE)
     rm "$T/socket"
 }
 
+# covers: H7:M
 @test "a damaged frame: an error for its range, and its name in the log" {
     local how at
     for how in "" -z; do

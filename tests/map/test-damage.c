@@ -128,6 +128,7 @@ static void check_flipped(uint64_t number, int kind)
     done(&o);
 }
 
+/* covers: H7:M */
 static void test_flipped_bits(void)
 {
     for (uint64_t i = 0; i < 5; i++) {
@@ -138,6 +139,7 @@ static void test_flipped_bits(void)
 }
 
 /* Cut off while it is open. */
+/* covers: F2:M H7:M */
 static void test_cut_off(void)
 {
     struct opened o = {0};

@@ -203,12 +203,14 @@ static void check_set(uint64_t number, uint64_t max_size, int kind,
 
 static uint64_t rounds;
 
+/* covers: H1:M H3:M */
 static void test_sets_of_ours(void)
 {
     for (uint64_t i = 0; i < SETS * rounds && !check_this_failed; i++)
         check_set(i, 24 * MIB, MAKER_OURS, 3 + i % SETS * 9 / SETS);
 }
 
+/* covers: H1:M H3:M */
 static void test_sets_of_upstreams(void)
 {
     for (uint64_t i = 0; i < SETS * rounds && !check_this_failed; i++)

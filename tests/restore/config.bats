@@ -242,6 +242,7 @@ renames() {
     [ "$(value 'count(//disk)' "$T/r2/vmconfig.xml")" = 1 ]
 }
 
+# covers: F17:R
 @test "an image with its data in another file: that one is not touched" {
     local raw=$LAB_DISKS/data.raw
     lab_image a.qcow2 qcow2 4M "data_file=$raw,data_file_raw=on"
@@ -351,6 +352,7 @@ renames() {
     [[ $output == *"--define"* ]]
 }
 
+# covers: G2:R
 @test "libvirt refuses the definition: the files stay, and what to do is said" {
     lab_domain vm1 vda=a.qcow2,size=1M
     backup -d vm1 -o "$T/b"
@@ -367,6 +369,7 @@ renames() {
     lab_virsh start restore_vm1
 }
 
+# covers: G2:R
 @test "a failure on the way leaves no configuration, and defines nothing" {
     lab_domain vm1 vda=a.qcow2,size=1M
     lab_write vm1 vda 0x11 0 1M
@@ -396,6 +399,7 @@ renames() {
     done
 }
 
+# covers: F25:R
 @test "a strange configuration is shown, and defined only if it is trusted" {
     lab_domain vm1 vda=a.qcow2,size=1M
     backup -d vm1 -o "$T/b"
@@ -482,6 +486,7 @@ renames() {
     [ -z "$(ls -A "$T/r2")" ]
 }
 
+# covers: F16:R
 @test "boot files: nothing outside the target directory is written" {
     [ -e "$PEER_BACKUP" ] || skip "the Python suite is not installed"
     new_uefi vm1 a.qcow2
@@ -508,6 +513,7 @@ renames() {
     done
 }
 
+# covers: F16:R
 @test "--boot-files-in-place: where they were, and never over others" {
     [ -e "$PEER_BACKUP" ] || skip "the Python suite is not installed"
     new_uefi vm1 a.qcow2

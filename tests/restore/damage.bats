@@ -36,12 +36,14 @@ flip() {
         dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
+# covers: F1:RV
 @test "a flipped bit in plain data, found with its offset" {
     backup -d vm1 -o "$T/b"
     flip "$T/b/vda.copy.data" 2500000
     refused vda.copy.data "damaged at 20"
 }
 
+# covers: F1:RV
 @test "a flipped bit in compressed data" {
     backup -d vm1 -z -o "$T/b"
     flip "$T/b/vda.copy.data" 2000
@@ -56,6 +58,7 @@ flip() {
     [[ $output == *vda.copy.data* ]]
 }
 
+# covers: F2:RV
 @test "a truncated data file" {
     backup -d vm1 -o "$T/b"
     truncate -s -40 "$T/b/vda.copy.data"
@@ -68,6 +71,7 @@ flip() {
     refused vda.copy.data
 }
 
+# covers: F3:RV
 @test "a missing data file, a missing index" {
     backup -d vm1 -o "$T/b"
     mv "$T/b/vda.copy.data" "$T/away"
@@ -99,6 +103,7 @@ flip() {
     refused vdb.copy.data
 }
 
+# covers: F23:V B7:V
 @test "a missing checksum file is found by verify" {
     backup -d vm1 -o "$T/b"
     rm "$T/b/vda.copy.data.chksum"
@@ -106,6 +111,7 @@ flip() {
     [[ $output == *vda.copy.data.chksum* ]]
 }
 
+# covers: F1:RV F2:RV F5:R
 @test "a set of the Python suite: flipped bit, truncation, unknown frame" {
     [ -x "$PEER_BACKUP" ] || skip "the Python suite is not installed"
     NO_LEFTOVERS=
@@ -128,6 +134,7 @@ flip() {
     [ -z "${LAB_TMP:-}" ] || rm -rf "${LAB_TMP:?}"/*
 }
 
+# covers: F1:V
 @test "random changes to the data file are all found" {
     SEED=${SEED:-$RANDOM}
     echo "# SEED=$SEED" >&3

@@ -106,6 +106,7 @@ next_second() {
     restores "$T/b" 1 -u virtnbdbackup.1
 }
 
+# covers: F3:CRV G3:R
 @test "a missing increment is refused, with all that belongs to it too" {
     three_points
     mv "$T/b/$INC.1.data" "$T/away"
@@ -124,6 +125,7 @@ next_second() {
     [ "$(ls "$T"/b/*.data | wc -l)" = 2 ]
 }
 
+# covers: F4:R F3:RV
 @test "swapped files are refused" {
     three_points
     [ "$(stat -c %s "$T/b/$INC.1.data")" = "$(stat -c %s "$T/b/$INC.2.data")" ]
@@ -164,6 +166,7 @@ next_second() {
     restores "$T/before" 2
 }
 
+# covers: B7:RV F3:CRV
 @test "the newest manifest is deleted: refused, but for -u" {
     three_points
     local between
@@ -181,6 +184,7 @@ next_second() {
     [[ $output == *"$INC.2.data"* ]]
 }
 
+# covers: F1:R
 @test "the newest manifest is damaged: refused, but for -u" {
     three_points
     truncate -s -10 "$T/b/manifest.virtnbdbackup.2.json"
@@ -190,6 +194,7 @@ next_second() {
     restores "$T/b" 0 -u 0
 }
 
+# covers: F4:R D9:R
 @test "file times decide nothing" {
     three_points
     SEED=${SEED:-$RANDOM}
@@ -209,6 +214,7 @@ next_second() {
     restores "$T/b" 3
 }
 
+# covers: F20:R
 @test "vda beside vdaa" {
     lab_domain vm1 vda=a.qcow2,size=4M vdaa=aa.qcow2,size=4M
     lab_write vm1 vda 0x11 0 1M
@@ -238,6 +244,7 @@ next_second() {
     chmod -R u+w "$T/copy of it"
 }
 
+# covers: A9:R
 @test "files of another set in between are refused" {
     three_points
     backup -d vm1 -l full --chain other -o "$T/c"

@@ -98,6 +98,7 @@ teardown_file() { cli_teardown_file; }
     [[ $output == *"'vdx'"* ]]
 }
 
+# covers: G1:R
 @test "nothing that exists is replaced" {
     lab_domain vm1 vda=a.qcow2,size=1M vdb=b.qcow2,size=1M
     backup -d vm1 -o "$T/b"
@@ -138,6 +139,7 @@ teardown_file() { cli_teardown_file; }
     [ -z "$(restore -i "$T/b" -o "$T/r" 2>/dev/null)" ]
 }
 
+# covers: E14:R G2:R
 @test "a full disk of the target: nothing half there, the reason is said" {
     [ "$(id -u)" = 0 ] || skip "mounting needs root"
     lab_domain vm1 vda=a.qcow2,size=8M

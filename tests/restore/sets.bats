@@ -70,6 +70,7 @@ refused() {
     restore -i "$SET" -o verify
 }
 
+# covers: F26:RV
 @test "plain images of all disks, and an increment upon one" {
     head -c 16896 /dev/urandom >"$SET/sda.full.data"
     head -c 100000 /dev/urandom >"$SET/sdb.copy.data"
@@ -126,6 +127,7 @@ refused() {
     [[ $output == *"go upon the checkpoint 'virtnbdbackup.7'"* ]]
 }
 
+# covers: F15:R F18:R
 @test "disk names that are paths, options or terminal codes" {
     local name
     put_set
@@ -142,6 +144,7 @@ refused() {
     [ -z "$(find "$T" -name 'ab*')" ]
 }
 
+# covers: F22:RV
 @test "links, pipes, directories and devices in the set are not opened" {
     local what
     put_set
@@ -154,6 +157,7 @@ refused() {
     done
 }
 
+# covers: F21:R
 @test "a directory name with special characters" {
     put_set
     mv "$SET" "$T/[s]*? 'x'"
@@ -163,6 +167,7 @@ refused() {
     restore -i "$SET" -o verify
 }
 
+# covers: F17:R F18:R
 @test "image information that is hostile is not believed" {
     local text
     put full sda.full
@@ -188,6 +193,7 @@ END
     [ "$(cat "$T/data")" = precious ]
 }
 
+# covers: G4:R
 @test "a disk that is missing: only where the user says so" {
     put_set
     sed 's/"sda"/"sdb"/' "$SET/sda.full.data" >"$SET/sdb.full.data"
@@ -272,6 +278,7 @@ END
     [[ $output == *NO* ]]
 }
 
+# covers: G5:R G1:R
 @test "thirty disks, twice at the same time" {
     local n name first
     for ((n = 0; n < 30; n++)); do
@@ -289,6 +296,7 @@ END
     done
 }
 
+# covers: A3:R E15:R G2:R
 @test "an error at any fsync or rename: no image, or a complete one" {
     command -v strace >/dev/null || skip "strace is not installed"
     local call n status

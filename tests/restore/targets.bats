@@ -145,6 +145,7 @@ kept() {
     cmp "$T/disk" "$LAB/set/a.raw"
 }
 
+# covers: E13:R
 @test "an NBD export with TLS, and none without" {
     command -v nbdkit >/dev/null || skip "nbdkit is not installed"
     old_file "$T/disk" 8M
@@ -212,6 +213,7 @@ refuses() {
     run -64 restore -i "$SET" -o verify --target "vda=$T/x"
 }
 
+# covers: E15:R
 @test "a read-only export, and one that cannot flush, are refused" {
     command -v nbdkit >/dev/null || skip "nbdkit is not installed"
     server nbdkit -f -r -U "$T/sock" memory 8M
@@ -232,6 +234,7 @@ refuses() {
     umount "$LAB/mnt"
 }
 
+# covers: E14:R
 @test "a target that fails: it is said that its contents are lost" {
     command -v nbdkit >/dev/null || skip "nbdkit is not installed"
     server nbdkit -f -U "$T/sock" --filter=error memory 8M \
@@ -263,6 +266,7 @@ refuses() {
     kept "$T/disk"
 }
 
+# covers: B1:R
 @test "killed: the guardian says which contents are lost" {
     command -v nbdkit >/dev/null || skip "nbdkit is not installed"
     old_file "$T/disk" 8M
@@ -355,6 +359,7 @@ refuses() {
     [[ $output == *"-L chooses another"* ]]
 }
 
+# covers: A6:R A5:R
 @test "a target directory that is read-only: the reason is said" {
     lab_run mkdir "$T/ro"
     chmod 555 "$T/ro"

@@ -296,6 +296,7 @@ static bool our_bytes(const char *point, const char *disk,
     return false;
 }
 
+/* covers: F1:RV F2:RV F7:RV F10:RV F12:R */
 static void test_ours(void)
 {
     for (unsigned i = 0; i < 4; i++) {
@@ -347,6 +348,7 @@ static void check_subset(struct subject *s, const char *const *names,
                           s->files.files[k].length);
 }
 
+/* covers: F3:RV */
 static void test_subsets(void)
 {
     static const char *const files[][MADE_POINTS] = {
@@ -428,6 +430,7 @@ static void learn_upstream(const struct subject *s)
     }
 }
 
+/* covers: F1:RV F5:R F6:RV F7:RV F8:R F9:R F10:RV F12:R */
 static void test_upstream(void)
 {
     static const char *const goldens[][2] = {
@@ -464,6 +467,7 @@ static bool is_border(const char *bytes, size_t at)
 }
 
 /* Cut at every border of a frame, beside it, and here and there. */
+/* covers: F2:RV */
 static void test_cuts(void)
 {
     struct subject s = {.lab = lab_new(),

@@ -9,7 +9,8 @@
 
 set -eu
 export LC_ALL=C
-style=$1/tests/style
+root=$1
+style=$root/tests/style
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failures=0
@@ -112,7 +113,38 @@ echo 'int x;' >common/nbd/bare.c
 expect words.sh 'bad.c:2:' 'bad.c:3:' 'bad.c:4:' 'bad.c:5:' \
     'bad.c: no newline' 'bare.c: no licence line'
 
+# The table of faults: a test that goes makes it stale.
+begin matrix
+matrix=$root/tests/faults/matrix.py
+mkdir -p tests/faults tests/backup docs
+printf 'A1\tFI\tno room\texit 1\nB1\tR\tkilled\tnothing\tR: no time\n' \
+    >tests/faults/matrix.tsv
+{
+    echo '# covers: A1:FI'
+    echo '@test "a disk | that is full" {'
+    echo '}'
+} >tests/backup/full.bats
+sed -n 's/^BEGIN = "\(.*\)"/\1/p; s/^END = "\(.*\)"/\1/p' "$matrix" \
+    >docs/RELIABILITY.md
+python3 "$matrix" --write .
+if ! python3 "$matrix" --check . ||
+    ! grep -qF 'FI `tests/backup/full.bats`: a disk \| that is full |' \
+        docs/RELIABILITY.md || ! grep -qF '*R: no time*' docs/RELIABILITY.md; then
+    echo "matrix.py refuses a table that is fine, or makes none"
+    failures=$((failures + 1))
+fi
+for edit in 's/A1:FI/A1:F/' 's/A1/A9/' 's/FI/FX/' 's/^@test/#/' 's/full/no/'; do
+    cp tests/backup/full.bats "$work/kept"
+    sed -i "$edit" tests/backup/full.bats
+    if python3 "$matrix" --check . >/dev/null 2>&1; then
+        echo "matrix.py takes $edit"
+        failures=$((failures + 1))
+    fi
+    cp "$work/kept" tests/backup/full.bats
+done
+
 # A check that finds no files is broken.
+begin words
 rm -rf common
 : >tests/style/empty
 expect sizes.sh 'no files to check'

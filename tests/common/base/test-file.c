@@ -43,6 +43,7 @@ static void *write_pieces(void *opaque)
     return NULL;
 }
 
+/* covers: A4:FIDR */
 static void test_short_reads(void)
 {
     _cleanup_free_ unsigned char *buffer = malloc(BIG + 10);
@@ -100,6 +101,7 @@ static void check_short_writes(int flags)
     close(fds[0]);
 }
 
+/* covers: A4:FIDR */
 static void test_short_writes(void)
 {
     check_short_writes(0);

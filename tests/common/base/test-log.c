@@ -82,6 +82,7 @@ static void test_line_shape(void)
     CHECK(strchr(out, '\033') == NULL);
 }
 
+/* covers: S8:F */
 static void test_hostile_text(void)
 {
     _cleanup_(scratch_done) struct scratch s = SCRATCH_INIT;
@@ -170,6 +171,7 @@ static void test_file(void)
 }
 
 /* A log that cannot be written harms nobody. */
+/* covers: B4:FIDCRVM */
 static void test_broken_stderr(void)
 {
     int saved = dup(STDERR_FILENO);

@@ -81,6 +81,7 @@ static void quit_child(void)
     check_signal(SIGQUIT, "ended by SIGQUIT");
 }
 
+/* covers: B3:FIDCRVM */
 static void test_signals(void)
 {
     CHECK_EQ_INT(in_process(int_child), 0);
@@ -100,6 +101,7 @@ static void nohup_child(void)
     CHECK_EQ_INT(stop_requested(), 0);
 }
 
+/* covers: B4:FIDCRVM */
 static void test_nohup_and_pipe(void)
 {
     CHECK_EQ_INT(in_process(nohup_child), 0);

@@ -37,6 +37,7 @@ static void test_command_line(void)
 }
 
 /* A canary in each place where a secret may stand. */
+/* covers: S2:FIDCRVM */
 static void test_secrets(void)
 {
     static const char *const separate[] = {"t",      "--password", "canary",
@@ -104,6 +105,7 @@ static void descriptors_child(void)
     close(fd);
 }
 
+/* covers: B4:FIDCRVM */
 static void test_descriptors(void)
 {
     int before = dup(0);

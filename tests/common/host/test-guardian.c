@@ -173,6 +173,7 @@ static void body_facts(int report_fd)
     pause();
 }
 
+/* covers: B1:FIDRM B8:FIDRM */
 static void test_killed(void)
 {
     struct victim v;
@@ -485,6 +486,7 @@ static void body_counter(int report_fd)
     }
 }
 
+/* covers: B1:FIDRM */
 static void test_killed_anywhere(void)
 {
     unsigned seed = (unsigned)time(NULL);

@@ -74,6 +74,7 @@ static void test_other_names(void)
 /* A link in it is removed, not followed; a directory in it is not entered; a
  * link instead of it is not followed.
  */
+/* covers: S1:FIDR C11:FID */
 static void test_traps(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
@@ -107,6 +108,7 @@ static void test_traps(void)
 }
 
 /* As root it is given away, as somebody else it is opened a crack. */
+/* covers: S1:FIDR */
 static void test_owner(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;

@@ -91,6 +91,7 @@ static void test_like(void)
     CHECK_EQ_U64(like.cluster_size, 0);
 }
 
+/* covers: G1:R */
 static void test_never_overwrites(void)
 {
     struct qemu_create c = {.format = "qcow2", .virtual_size = MIB};
@@ -112,6 +113,7 @@ static void test_never_overwrites(void)
 }
 
 /* Nothing but our own words gets into an option, whoever asks. */
+/* covers: F18:R */
 static void test_injection(void)
 {
     static const struct qemu_create bad[] = {

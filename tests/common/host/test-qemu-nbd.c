@@ -170,6 +170,7 @@ static void test_refusals(void)
     check_refusal(scratch_path("text"), "qcow2", "not in qcow2 format");
 }
 
+/* covers: S1:FIDR */
 static void test_socket_names(void)
 {
     _cleanup_(qemu_nbd_freep) struct qemu_nbd *server = NULL;
@@ -259,6 +260,7 @@ static void test_free(void)
 }
 
 /* It does not outlive us, however we end. */
+/* covers: B8:FRM */
 static void test_dies_with_us(void)
 {
     struct qemu_nbd_options o = {0};
@@ -336,6 +338,7 @@ static void test_no_direct_io(void)
 /* qemu-nbd exits with 0 although it could not write the image's metadata when
  * it closed it; we do not believe that.
  */
+/* covers: E16:FRM */
 static void test_complaint(void)
 {
     _cleanup_(qemu_nbd_freep) struct qemu_nbd *server = NULL;

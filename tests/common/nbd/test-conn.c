@@ -108,6 +108,7 @@ static int free_port(void)
     return ntohs(address.sin_port);
 }
 
+/* covers: E13:FIDR */
 static void test_tcp(void)
 {
     _cleanup_server_ struct server s = SERVER_INIT;
@@ -141,6 +142,7 @@ static bool make_certificates(const char *name)
         name, name, name);
 }
 
+/* covers: E13:FIDR */
 static void test_tls(void)
 {
     _cleanup_server_ struct server s = SERVER_INIT;
@@ -168,6 +170,7 @@ static void test_tls(void)
     CHECK_FAILS(try_open(&target, CONNECT_MS, &err), &err, "TLS");
 }
 
+/* covers: E12:FIDR */
 static void test_peer(void)
 {
     _cleanup_server_ struct server s = SERVER_INIT;
@@ -201,6 +204,7 @@ static void hostile_fails(const char *script, int timeout_ms, const char *text)
     CHECK_FAILS(try_open(&target, timeout_ms, &err), &err, text);
 }
 
+/* covers: E3:FIDR E4:FIDR */
 static void test_hostile(void)
 {
     hostile_fails("greet=drop", CONNECT_MS, "connecting to");
@@ -211,6 +215,7 @@ static void test_hostile(void)
 }
 
 /* Whatever blocks a server names, ours are usable. */
+/* covers: E4:FIDR */
 static void test_hostile_limits(void)
 {
     static const char *const scripts[] = {

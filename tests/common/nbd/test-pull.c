@@ -242,6 +242,7 @@ static int read_one(const struct server *s, int io_ms, int others,
     return 0;
 }
 
+/* covers: E1:FID */
 static void test_tries(void)
 {
     static const char *const scripts[] = {"read=errors:1", "read=errors:2",
@@ -262,6 +263,7 @@ static void test_tries(void)
     CHECK_OK(read_one(&s, IO_MS, 63, &err), &err);
 }
 
+/* covers: E1:FID E2:FID E3:FID */
 static void test_hostile(void)
 {
     static const struct {
@@ -300,6 +302,7 @@ static void test_hostile(void)
 }
 
 /* Servers that die, freeze, or have a broken disk, for real. */
+/* covers: E1:FID E2:FID E3:FID */
 static void test_server_trouble(void)
 {
     _cleanup_server_ struct server s = SERVER_INIT, bad = SERVER_INIT;

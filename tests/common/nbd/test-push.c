@@ -205,6 +205,7 @@ static int push_some(const struct server *s, int io_ms, bool zero,
     return 0;
 }
 
+/* covers: E14:R E15:R E3:R */
 static void test_hostile(void)
 {
     static const struct {
@@ -254,6 +255,7 @@ static void test_zero_limits(void)
     }
 }
 
+/* covers: E14:R */
 static void test_disk_full(void)
 {
     _cleanup_server_ struct server s = SERVER_INIT;
@@ -264,6 +266,7 @@ static void test_disk_full(void)
                 "No space left on device");
 }
 
+/* covers: E14:R */
 static void test_killed(void)
 {
     _cleanup_server_ struct server s = SERVER_INIT;

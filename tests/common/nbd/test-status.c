@@ -107,6 +107,7 @@ static void test_nbdkit(void)
 }
 
 /* A hole that does not say it reads as zeroes is data. */
+/* covers: E9:F */
 static void test_kinds(void)
 {
     static const struct {
@@ -151,6 +152,7 @@ static void test_qcow2(void)
 }
 
 /* More extents than a reply of QEMU holds, on a small disk. */
+/* covers: E11:FI */
 static void test_fragments(void)
 {
     _cleanup_server_ struct server s = SERVER_INIT;
@@ -164,6 +166,7 @@ static void test_fragments(void)
 }
 
 /* Bitmap and allocation, and the one inside the other. */
+/* covers: E5:ID */
 static void test_dirty(void)
 {
     static const char context[] = "qemu:dirty-bitmap:b0";
@@ -271,6 +274,7 @@ static void test_within_scattered(void)
     CHECK_EQ_U64(got.items[count - 1].offset, (count - 1) * 50 * MIB + 5);
 }
 
+/* covers: E10:ID */
 static void test_no_context(void)
 {
     static const char context[] = "qemu:dirty-bitmap:backup-vda";
@@ -289,6 +293,7 @@ static void test_no_context(void)
 }
 
 /* Odd but allowed: the truth must come out. */
+/* covers: E5:ID E7:FID */
 static void test_hostile_truth(void)
 {
     static const char *const scripts[] = {"short", "uneven", "over", "errors:2",
@@ -316,6 +321,7 @@ static void test_hostile_truth(void)
 }
 
 /* Flags nobody has defined: read it, count it as changed. */
+/* covers: E8:FID */
 static void test_hostile_flags(void)
 {
     static const char *const flags[] = {"1", "4", "7", "0x80000003",
@@ -339,6 +345,7 @@ static void test_hostile_flags(void)
     }
 }
 
+/* covers: E6:FID E2:FID E3:FID */
 static void test_hostile_lies(void)
 {
     static const struct {
@@ -385,6 +392,7 @@ static void test_hostile_lies(void)
 }
 
 /* "overflow": lengths of 4 GiB less one, cut at what was asked. */
+/* covers: E7:FID */
 static void test_hostile_overflow(void)
 {
     _cleanup_server_ struct server s = SERVER_INIT;

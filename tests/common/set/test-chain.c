@@ -104,6 +104,7 @@ static void test_order(void)
 }
 
 /* File times decide nothing. */
+/* covers: F4:R */
 static void test_times(void)
 {
     _cleanup_lab_ struct lab lab = lab_new();
@@ -161,6 +162,7 @@ static void test_indexes_and_map(void)
 }
 
 /* A missing or changed file of a point: only what needs it is refused. */
+/* covers: F3:CRVM */
 static void test_missing_file(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
@@ -183,6 +185,7 @@ static void test_missing_file(void)
     check_files(chain, NULL, "vda", "vda.copy.data");
 }
 
+/* covers: F2:RVM */
 static void test_truncated_file(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
@@ -202,6 +205,7 @@ static void test_truncated_file(void)
 }
 
 /* Without the manifest of one point, it and all behind are refused. */
+/* covers: F3:CRVM */
 static void test_gap(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
@@ -467,6 +471,7 @@ static void test_random_damage(void)
     }
 }
 
+/* covers: S12:RVM */
 static void test_too_many_names(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;

@@ -90,6 +90,7 @@ static void test_roundtrip(void)
     CHECK_OK(index_open(lab.dirfd, "vda.full.index", NULL, &idx, &err), &err);
 }
 
+/* covers: F1:RV F2:RVM */
 static void test_every_byte(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
@@ -436,6 +437,7 @@ static void test_scan_compressed(void)
 }
 
 /* A stream cut anywhere has no table. */
+/* covers: F2:RVM */
 static void test_scan_cut(void)
 {
     _cleanup_lab_ struct lab lab = lab_new();

@@ -76,6 +76,7 @@ static void test_roundtrip(void)
 }
 
 /* Whatever bit of whatever byte changes, and wherever it is cut. */
+/* covers: F1:RV F13:CRVM */
 static void test_every_byte(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;

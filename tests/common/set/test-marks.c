@@ -28,6 +28,7 @@ static void test_cpt(void)
     CHECK_FAILS(cpt_write(lab.dirfd, "../x", &cpt, &err), &err, "../x");
 }
 
+/* covers: D6:IC */
 static void test_cpt_hostile(void)
 {
     static const char *const bad[] = {
@@ -55,6 +56,7 @@ static void test_cpt_hostile(void)
 }
 
 /* A deep nest must not reach the stack of a recursive parser. */
+/* covers: F13:C */
 static void test_cpt_deep(void)
 {
     _cleanup_cpt_ struct cpt cpt = CPT_INIT;
@@ -65,6 +67,7 @@ static void test_cpt_deep(void)
         CHECK_FAIL("a million brackets are no list");
 }
 
+/* covers: D6:IC */
 static void test_cpt_mutated(void)
 {
     static const char text[] = "[\"virtnbdbackup.0\", \"virtnbdbackup.1\"]";

@@ -45,6 +45,7 @@ static void test_parse(void)
                 "", LEVEL_FULL, "11111111-1111-4111-8111-111111111111");
 }
 
+/* covers: F15:R */
 static void test_parse_refuses(void)
 {
     static const char *const bad[] = {

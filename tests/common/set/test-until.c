@@ -215,6 +215,7 @@ static void test_times(void)
 }
 
 /* A clock that was set back does not change which point is the newest. */
+/* covers: D9:R */
 static void test_clock_set_back(void)
 {
     struct model m;

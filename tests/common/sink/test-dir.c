@@ -248,6 +248,7 @@ static void test_names(void)
     sink_discard(NULL);
 }
 
+/* covers: D10:IC */
 static void test_never_replaces(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
@@ -300,6 +301,7 @@ static void test_refused_writes(void)
 }
 
 /* A limit for the size of files stands in for any failing write. */
+/* covers: A1:FID A3:FID */
 static void test_failed_write(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
@@ -326,6 +328,7 @@ static void test_failed_write(void)
 }
 
 /* A file system of 1 MiB: no space is an error that says what to do. */
+/* covers: A1:FID */
 static void test_no_space(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;

@@ -116,6 +116,7 @@ static uint64_t archive_size(void)
     return (uint64_t)st.st_size;
 }
 
+/* covers: A10:FI */
 static void test_reader_gone(void)
 {
     uint64_t total = archive_size();
@@ -133,6 +134,7 @@ static void test_reader_gone(void)
     }
 }
 
+/* covers: A10:FI */
 static void test_full_device(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
@@ -142,6 +144,7 @@ static void test_full_device(void)
 }
 
 /* The limit bites at every part of an archive. */
+/* covers: A10:FI */
 static void test_size_limit(void)
 {
     uint64_t total = archive_size();

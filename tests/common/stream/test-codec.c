@@ -182,6 +182,7 @@ static void test_foreign(void)
 /* Bombs, and frames of another size than expected, with and without a content
  * size to tell.
  */
+/* covers: F11:R */
 static void test_sizes(void)
 {
     static const size_t expected[] = {1,      65535,  65536,   100000,
@@ -205,6 +206,7 @@ static void test_sizes(void)
 }
 
 /* A frame that claims another size than it has. */
+/* covers: F11:R */
 static void test_lie(void)
 {
     _cleanup_free_ char *zeroes = calloc(1, 524288);

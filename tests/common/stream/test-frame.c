@@ -78,6 +78,7 @@ static const struct {
     {"data 00000000000000000000000000000000000", "not a frame header"},
 };
 
+/* covers: F7:RVM */
 static void test_wrong(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;

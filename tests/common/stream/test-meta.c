@@ -263,6 +263,7 @@ static const struct {
     {"other", "1", "no JSON object"}, /* twice */
 };
 
+/* covers: F6:RVM F10:RV F13:CRVM */
 static void test_wrong(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
@@ -302,6 +303,7 @@ static char *repeat(const char *text, size_t count)
     return out;
 }
 
+/* covers: F13:CRVM */
 static void test_limits(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;

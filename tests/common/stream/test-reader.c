@@ -236,6 +236,7 @@ static void check_cuts(struct bytes *b)
     refused(b, "");
 }
 
+/* covers: F2:RVM */
 static void test_cuts(void)
 {
     _cleanup_bytes_ struct bytes plain = BYTES_INIT, packed = BYTES_INIT;
@@ -329,6 +330,7 @@ static const struct {
      {{"data", 0, 6}, {"stop", 0, 0}, {"zero", 6, 9}}},
 };
 
+/* covers: F5:RM F7:RVM F8:RM F9:RM */
 static void test_bad_frames(void)
 {
     for (size_t i = 0; i < array_size(bad_frames); i++) {
@@ -365,6 +367,7 @@ static void test_bad_payload(void)
     refused(&open, "not terminated");
 }
 
+/* covers: F6:RVM F10:RV */
 static void test_bad_meta(void)
 {
     static const char newer[] =
@@ -423,6 +426,7 @@ static void check_trailer(const char *array, const char *why)
     }
 }
 
+/* covers: F12:R */
 static void test_bad_trailer(void)
 {
     check_trailer("[47, 47]", NULL);
@@ -495,6 +499,7 @@ static void check_lz4(size_t length, size_t plain, const char *why)
     CHECK_FAILS(walk(&b, NULL, NULL, &err), &err, why);
 }
 
+/* covers: F11:R */
 static void test_bad_lz4(void)
 {
     check_lz4(65536, 524288, "524288 bytes instead of 65536");

@@ -106,6 +106,7 @@ static const char *const wrong[] = {
     "\xef\xbb\xbf[]",
 };
 
+/* covers: F12:R */
 static void test_wrong(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;

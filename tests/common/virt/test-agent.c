@@ -122,6 +122,7 @@ static void test_mountpoints(void)
     check_hooked("freeze thaw freeze thaw freeze thaw\n");
 }
 
+/* covers: C12:FID */
 static void test_hanging_freeze(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
@@ -149,6 +150,7 @@ static void test_hanging_freeze(void)
     check_hooked("freeze thaw\n");
 }
 
+/* covers: C13:FID */
 static void test_failing_freeze(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
@@ -174,6 +176,7 @@ static void test_failing_freeze(void)
     check_hooked("freeze thaw freeze thaw\n");
 }
 
+/* covers: C14:FID */
 static void test_hanging_thaw(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
@@ -374,6 +377,7 @@ static void test_windows(void)
 }
 
 /* An agent that lies. */
+/* covers: S8:F */
 static void test_hostile(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;

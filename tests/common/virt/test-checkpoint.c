@@ -256,6 +256,7 @@ static void test_redefine(void)
 }
 
 /* A bitmap that vanished behind libvirt's back. */
+/* covers: D1:FIC D3:IC */
 static void test_broken(void)
 {
     _cleanup_free_ char *node = NULL;

@@ -140,6 +140,7 @@ static void test_qemu_user(void)
 }
 
 /* Another domain of the same name is not ours. */
+/* covers: C8:IC */
 static void test_replaced(void)
 {
     _cleanup_(domain_closep) struct domain *d = NULL;

@@ -110,6 +110,7 @@ static void test_daemon_dies(void)
 }
 
 /* A dump into a pipe that nobody reads yet. */
+/* covers: C3:FIDC */
 static void test_other_kind(void)
 {
     _cleanup_close_ int fd = -1;
@@ -169,6 +170,7 @@ static void test_block_backup(void)
     CHECK_STR(block_job("vda"), "");
 }
 
+/* covers: C6:FID */
 static void test_block_copy(void)
 {
     CHECK_EQ_INT(sh("virsh -q blockcopy vm vda $LAB/disks/copy.qcow2 "
@@ -180,6 +182,7 @@ static void test_block_copy(void)
     CHECK_STR(block_job("vda"), "");
 }
 
+/* covers: C6:FID */
 static void test_block_commit(void)
 {
     CHECK_EQ_INT(sh("virsh -q snapshot-create-as vm --disk-only --no-metadata "

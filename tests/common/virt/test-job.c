@@ -148,6 +148,7 @@ static void test_incremental(void)
     check_empty();
 }
 
+/* covers: C6:FID */
 static void test_busy(void)
 {
     struct job_request request = request_for(NULL);
@@ -174,6 +175,7 @@ static void test_busy(void)
 }
 
 /* libvirt leaves the checkpoint when an export fails. */
+/* covers: C22:IC */
 static void test_undo(void)
 {
     static const struct job_disk same[] = {
@@ -259,6 +261,7 @@ static void test_old_image(void)
 }
 
 /* libvirtd dies in the middle of the job. */
+/* covers: C4:FID */
 static void test_daemon_dies(void)
 {
     struct job_request request = request_for("v.0");
@@ -275,6 +278,7 @@ static void test_daemon_dies(void)
 }
 
 /* The guest ends: so does the job, and the socket stays for us to remove. */
+/* covers: C1:FID */
 static void test_guest_dies(void)
 {
     _cleanup_(domain_closep) struct domain *d = NULL;
@@ -302,6 +306,7 @@ static bool a_job_has_ended(void)
     return strstr(sh_out("virsh -q domjobinfo vm --completed 2>&1"), "Backup");
 }
 
+/* covers: C5:FID C22:IC */
 static void test_deadline(void)
 {
     struct job_request request = request_for("v.0");

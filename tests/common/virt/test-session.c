@@ -73,6 +73,7 @@ static void test_remote(void)
     CHECK(!session_is_remote(s));
 }
 
+/* covers: C4:FID */
 static void test_reconnect(void)
 {
     _cleanup_(session_closep) struct session *s = NULL;
@@ -95,6 +96,7 @@ static void test_reconnect(void)
     CHECK(daemon_pid() != pid);
 }
 
+/* covers: C5:FIDC */
 static void test_deadline(void)
 {
     struct session *s = NULL;
@@ -123,6 +125,7 @@ static void test_deadline(void)
     session_close(s);
 }
 
+/* covers: C5:FIDC */
 static void test_close_hangs(void)
 {
     struct session *s = NULL;

@@ -35,6 +35,7 @@ static void test_read(void)
     CHECK(xml_attr(NULL, "x") == NULL);
 }
 
+/* covers: F14:R */
 static void test_refused(void)
 {
     static const char *const bad[][2] = {
@@ -75,6 +76,7 @@ static char *repeated(const char *front, const char *part, size_t count,
     return text;
 }
 
+/* covers: F14:R */
 static void test_limits(void)
 {
     _cleanup_free_ char *deep = repeated("", "<a>", 5000, "");

@@ -34,6 +34,8 @@ enum {
     KEY_BITLOCKER,
     KEY_USER,
     KEY_PASSWORD,
+    KEY_REPORT,
+    KEY_METRICS,
 };
 
 static const struct argp_option table[] = {
@@ -66,6 +68,10 @@ static const struct argp_option table[] = {
      1},
     {"strict", 'e', NULL, 0, "exit with status 2 if there were warnings", 1},
     {"syslog", 'L', NULL, 0, "log to syslog too", 1},
+    {"report", KEY_REPORT, "FILE", 0,
+     "write what the run did to this file, as JSON ('-': stdout)", 1},
+    {"metrics", KEY_METRICS, "FILE", 0,
+     "write metrics for Prometheus' node exporter to this file (NAME.prom)", 1},
     {NULL, 0, NULL, 0, "Increments:", 2},
     {"chain", KEY_CHAIN, "NAME", 0,
      "a chain of its own on the same domain, beside the default one", 2},
@@ -163,6 +169,8 @@ static const struct member words[] = {
     {KEY_SCRATCHDIR, MEMBER(scratchdir)},
     {KEY_SINCE, MEMBER(since)},
     {KEY_USER, MEMBER(user)},
+    {KEY_REPORT, MEMBER(report)},
+    {KEY_METRICS, MEMBER(metrics)},
 };
 
 static int parse_level(struct argp_state *state, const char *word,

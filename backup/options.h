@@ -50,6 +50,8 @@ struct backup_options {
     bool start_only;           /* begin the job and leave it */
     bool kill_only;            /* end the job that runs */
     bool print_only;           /* print how much it would be */
+    const char *report;        /* where a JSON report goes; NULL: nowhere */
+    const char *metrics;       /* the same for node-exporter's metrics */
     bool strict;               /* warnings make the exit status 2 */
     bool syslog;
 };

@@ -44,6 +44,7 @@ struct run_disk {
     char *socket;             /* powered off: of its server, owned */
     struct qemu_nbd *server;  /* powered off */
     struct disk_result result;
+    uint64_t duration_ms; /* what it took to read and write it */
 };
 
 struct run {
@@ -94,7 +95,9 @@ struct run {
     bool left_over;     /* something could not be put back; it was named */
     bool hand_over;     /* the guardian is to go on cleaning up */
     struct intent intent;
+    uint64_t sequence; /* number of the point in its directory */
     time_t begun;
+    uint64_t begun_ms; /* the same by base/clock */
 };
 
 /* Look at what the directory holds, choose the disks of the domain that the

@@ -18,6 +18,7 @@
 #include "adopt.h"
 #include "archive.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/log.h"
@@ -39,6 +40,7 @@
 #include "power.h"
 #include "quiesce.h"
 #include "recover.h"
+#include "report.h"
 #include "set/marks.h"
 #include "track.h"
 #include "transfer.h"
@@ -357,8 +359,10 @@ static int make_point(struct run *run, struct error *err)
     int r;
 
     if (domain_xml(run->domain, &run->xml, err) < 0 ||
-        chain_continue(run->chain, &m, err) < 0 ||
-        commit_describe(run, &m, err) < 0 || places_name(run, err) < 0 ||
+        chain_continue(run->chain, &m, err) < 0)
+        return -1;
+    run->sequence = m.sequence;
+    if (commit_describe(run, &m, err) < 0 || places_name(run, err) < 0 ||
         archive_replace(run, err) < 0 || write_intent(run, &m, err) < 0 ||
         places_make(run, err) < 0)
         return -1;
@@ -521,6 +525,29 @@ static void run_done(struct run *run)
     closep(&run->dirfd);
 }
 
+/* What was promised besides the point: with it, or instead of it. */
+static int report(const struct reports *reports, const struct run *run,
+                  int status, const struct error *failure)
+{
+    _cleanup_error_ struct error err = ERROR_INIT;
+    const char *text = failure->kind == ERR_NONE ? NULL : error_text(failure);
+
+    if (reports_write(reports, run, status, text, &err) == 0)
+        return status;
+    log_error("%s", error_text(&err));
+    return status == EXIT_OK || status == EXIT_WARNINGS ? EXIT_LEFTOVER
+                                                        : status;
+}
+
+static int run_all(struct run *run, int argc, char **argv, struct error *err)
+{
+    if (open_directory(run, err) < 0 || take_lock(run, err) < 0 ||
+        open_log(run, err) < 0)
+        return -1;
+    startup_banner(argc, argv);
+    return run_checked(run, err);
+}
+
 int run_backup(const struct backup_options *options, int argc, char **argv,
                struct guardian *guardian, bool *ret_hand_over)
 {
@@ -531,19 +558,14 @@ int run_backup(const struct backup_options *options, int argc, char **argv,
         .checkpointfd = -1,
         .guardian = guardian,
         .begun = time(NULL),
+        .begun_ms = clock_ms(),
     };
+    _cleanup_(reports_close) struct reports reports = REPORTS_INIT;
     _cleanup_error_ struct error err = ERROR_INIT;
-    int r;
+    int r = reports_open(options, &reports, &err);
 
-    r = open_directory(&run, &err);
     if (r == 0)
-        r = take_lock(&run, &err);
-    if (r == 0)
-        r = open_log(&run, &err);
-    if (r == 0) {
-        startup_banner(argc, argv);
-        r = run_checked(&run, &err);
-    }
+        r = run_all(&run, argc, argv, &err);
     if (r == 0 && !run.kept && !run.skipped && !options->kill_only)
         log_summary(&run);
     /* A run that only looked leaves no more behind than one that failed. */
@@ -551,8 +573,8 @@ int run_backup(const struct backup_options *options, int argc, char **argv,
         undo(&run);
     put_back(&run);
     *ret_hand_over = run.hand_over;
-    if (r == 0)
-        return exit_status(&run);
-    log_error("%s", error_text(&err));
-    return exit_from_error(&err);
+    if (r < 0)
+        log_error("%s", error_text(&err));
+    return report(&reports, &run,
+                  r < 0 ? exit_from_error(&err) : exit_status(&run), &err);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/rate.h"
@@ -117,10 +118,14 @@ static void *disk_thread(void *opaque)
 
     while ((d = next_disk(t))) {
         struct disk_task task = make_task(t, d);
+        uint64_t begun_ms = clock_ms();
         struct error err = ERROR_INIT;
+        int r;
 
         log_thread(d->disk->target);
-        if (disk_back_up(&task, &d->result, &err) < 0)
+        r = disk_back_up(&task, &d->result, &err);
+        d->duration_ms = clock_ms() - begun_ms;
+        if (r < 0)
             note_failure(t, d->disk->target, &err);
         else
             log_result(d);

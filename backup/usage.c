@@ -2,9 +2,18 @@
 /* usage.c - see usage.h */
 #include "usage.h"
 
+#include <string.h>
+
 static bool is_incremental(const struct backup_options *o)
 {
     return !o->auto_level && (o->level == LEVEL_INC || o->level == LEVEL_DIFF);
+}
+
+static bool has_end(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+
+    return length > tail && strcmp(text + length - tail, end) == 0;
 }
 
 const char *usage_missing(const struct backup_options *o)
@@ -63,6 +72,11 @@ const char *usage_conflict(const struct backup_options *o)
     if (o->threshold > 0 && o->to_stdout)
         return "--threshold would leave an empty archive: it needs a "
                "directory, not stdout";
+    if (o->to_stdout && o->report && strcmp(o->report, "-") == 0)
+        return "the archive goes to stdout: the report cannot, name a file";
+    if (o->metrics && !has_end(o->metrics, ".prom"))
+        return "--metrics: the node exporter reads only files whose names end "
+               "in .prom";
     if (o->since && (o->print_only || o->start_only || o->kill_only))
         return "--since changes what the directory knows: not with "
                "--printonly, --startonly or --killonly";

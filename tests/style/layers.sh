@@ -40,7 +40,7 @@ libxml/:    common/virt/*
 libnbd.h:   common/nbd/*
 jansson.h:  common/stream/meta.c common/set/manifest.c common/set/intent.c
 jansson.h:  common/set/marks.c common/host/qemu*.c restore/list.c
-jansson.h:  backup/nbdinfo.c common/virt/agent*.c
+jansson.h:  backup/nbdinfo.c common/virt/agent*.c common/cli/report.c
 lz4:        common/stream/codec*.c
 xxhash.h:   common/set/*.c
 archive:    common/sink/zipper.c

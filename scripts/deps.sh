@@ -32,7 +32,7 @@ demo_packages='libvirt-daemon-system libvirt-daemon libvirt-clients
     procps util-linux'
 check_packages='bats clang nbdkit libnbd-bin fuse3 strace python3 python3-jsonschema e2fsprogs mount
     fdisk openssl iproute2 jq unzip libarchive-tools sasl2-bin
-    libsasl2-modules'
+    libsasl2-modules openssh-client openssh-server libvirt-daemon-system'
 # Tests that want these are skipped without them, and not every release of
 # every distribution has them: they are installed where there is one.
 check_optional='clang-format-14 virtnbdbackup ovmf'
@@ -42,7 +42,7 @@ build_modules='libvirt libvirt-qemu libnbd libxml-2.0 liblz4 zlib jansson
     libxxhash libarchive nbdkit'
 demo_programs='libvirtd virsh qemu-system-x86_64 qemu-img qemu-nbd qemu-io
     pgrep runuser'
-check_programs='bats clang nbdkit nbdinfo nbdfuse fusermount3 strace python3
+check_programs='ssh sshd bats clang nbdkit nbdinfo nbdfuse fusermount3 strace python3
     mkfs.ext4 mount sfdisk openssl ss jq unzip bsdtar'
 
 say() {

@@ -33,8 +33,9 @@ cli_setup_file() {
 
 # Arrays cannot be exported to the tests' processes.
 cli_save() {
-    declare -p LAB LAB_URI LAB_DISKS LAB_TARGET LAB_TMP LAB_ENV LAB_AS \
-        LAB_USER LAB_CACHE | sed 's/^declare /declare -g /' \
+    # shellcheck disable=SC2046
+    declare -p LAB LAB_URI LAB_DISKS LAB_TARGET LAB_TMP LAB_LOGS LAB_ENV \
+        LAB_AS LAB_USER LAB_CACHE $(compgen -v FAR_) | sed 's/^declare /declare -g /' \
         >"$BATS_FILE_TMPDIR/lab"
 }
 

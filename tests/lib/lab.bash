@@ -29,6 +29,9 @@
 #   LAB_DISKS    where relative disk names of lab_domain lie
 #   LAB_TARGET   an empty directory that the lab's user may write: for backups
 #   LAB_TMP      TMPDIR of the lab's processes; lab_leftovers wants it empty
+#   LAB_LOGS     where QEMU's logs are
+#   LAB_ROOT     in front of file names there to see them from here (empty, but
+#                see remote.bash)
 # and for lab_start, from the environment:
 #   LAB_USER     the user to be when started by root (nobody)
 #   LAB_KEEP     not empty: lab_stop leaves the directory for a look at it
@@ -75,6 +78,7 @@ lab_start() {
     LAB_DISKS=$LAB/disks
     LAB_TARGET=$LAB/target
     LAB_TMP=$LAB/tmp
+    LAB_LOGS=$LAB/ca/libvirt/qemu/log
     mkdir "$LAB"/{home,r,c,ca,da,disks,target,tmp,bin} || return 1
     mkdir -p "$LAB/c/libvirt"
     echo $$ >"$LAB/owner"
@@ -215,10 +219,10 @@ _lab_disk() {
         source="<source pool='$(_lab_xml "$pool")' volume='$(_lab_xml "$volume")'/>"
     elif [ -n "$file" ]; then
         file=$(lab_path "$file")
-        if [ -n "$size" ] && [ ! -e "$file" ]; then
+        if [ -n "$size" ] && [ ! -e "${LAB_ROOT:-}$file" ]; then
             lab_image "$file" "$format" "$size" "$options" || return 1
         fi
-        [ -b "$file" ] && type=block
+        [ -b "${LAB_ROOT:-}$file" ] && type=block
         source="<source file='$(_lab_xml "$file")'/>"
         [ $type = block ] && source="<source dev='$(_lab_xml "$file")'/>"
     fi
@@ -349,7 +353,7 @@ _lab_qom() {
 #   requests go: dirty bitmaps and a running backup notice it.  What qemu-io
 #   printed is in LAB_ANSWER.
 lab_io() {
-    local log="$LAB/ca/libvirt/qemu/log/$1.log" before
+    local log="$LAB_LOGS/$1.log" before
     before=$(stat -c %s "$log") || return 1
     LAB_ANSWER=$(lab_monitor "$1" "qemu-io -d $(_lab_qom "$2") \"$3\"") ||
         return 1
@@ -366,7 +370,7 @@ lab_io() {
 #   The same for many commands, one "DISK COMMAND" a line on stdin, by a single
 #   connection.
 lab_io_many() {
-    local log="$LAB/ca/libvirt/qemu/log/$1.log" before disk command script=
+    local log="$LAB_LOGS/$1.log" before disk command script=
     before=$(stat -c %s "$log") || return 1
     while read -r disk command; do
         script+="qemu-monitor-command $1 --hmp"
@@ -431,7 +435,7 @@ lab_snapshot_truth() {
     running | paused) lab_flush "$domain" "$disk" || status=1 ;;
     esac
     rm -f "$file"
-    [ $status != 0 ] || qemu-img convert -U -O raw "$source" "$file" ||
+    [ $status != 0 ] || qemu-img convert -U -O raw "${LAB_ROOT:-}$source" "$file" ||
         status=1
     [ "$state" != running ] || lab_virsh resume "$domain" >/dev/null ||
         status=1
@@ -481,7 +485,7 @@ _lab_is_ancestor() {
 # Processes that belong to the lab and not to what is tested.
 _lab_strangers() {
     lab_processes | grep -Ev \
-        '^[0-9]+ ([^ ]*/)?(libvirtd|virtlogd|virtlockd|dbus-[a-z]+|qemu-system-[a-z0-9_]+|passt|swtpm)( |$)'
+        '^[0-9]+ ([^ ]*/)?(libvirtd|virtlogd|virtlockd|dbus-[a-z]+|qemu-system-[a-z0-9_]+|passt|swtpm|sshd:?|unshare|dnsmasq)( |$)|^[0-9]+ bash /tmp/vl\.......\/far-init|^[0-9]+ sleep 3600'
 }
 
 # Is there another lab whose shell lives?

@@ -22,7 +22,9 @@ help:
 	@echo '                CHAINS=n (100), POINTS=n (60), MUTATIONS=n'
 	@echo '                (100000), MEGABYTES=n read of mapped disks'
 	@echo '                (20480), SEED=n'
-	@echo 'make bench      how fast maps answer on this machine'
+	@echo 'make bench      how fast all this is here, beside the Python suite and'
+	@echo '                the limits: SCENARIOS="full lz4" (all), ROUNDS=n (3),'
+	@echo '                GIB=n, size of the disk (4)'
 	@echo 'make install    install; prefix=DIR (default /usr/local), DESTDIR=DIR'
 	@echo 'make format     lay the sources out as .clang-format says'
 	@echo 'make clean      remove the build directories'
@@ -68,10 +70,15 @@ soak:
 	@MEGABYTES=$(MEGABYTES) $(if $(SEED),SEED=$(SEED)) \
 	    build/tests/map/test-map-view
 
+SCENARIOS =
+ROUNDS = 3
+GIB = 4
+
 bench:
 	@scripts/deps.sh build demo check
 	@scripts/build.sh build
-	@tests/bench/map.sh build
+	@ROUNDS=$(ROUNDS) GIB=$(GIB) tests/bench/bench.bash build $(SCENARIOS)
+	@$(if $(SCENARIOS),:,tests/bench/map.sh build)
 
 install: all
 	@meson install -C build --no-rebuild

@@ -5,7 +5,7 @@
 
 SHELL = /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: all help demo check soak bench install clean format
+.PHONY: all help demo check soak fuzz bench install clean format
 
 # Installed below this prefix; DESTDIR is honoured too.
 prefix =
@@ -25,6 +25,9 @@ help:
 	@echo 'make bench      how fast all this is here, beside the Python suite and'
 	@echo '                the limits: SCENARIOS="full lz4" (all), ROUNDS=n (3),'
 	@echo '                GIB=n, size of the disk (4)'
+	@echo 'make fuzz       search for inputs that break something, on from where'
+	@echo '                the last search ended: TARGET=name (all), RUNS=n'
+	@echo '                (1000000), JOBS=n at a time (1)'
 	@echo 'make install    install; prefix=DIR (default /usr/local), DESTDIR=DIR'
 	@echo 'make format     lay the sources out as .clang-format says'
 	@echo 'make clean      remove the build directories'
@@ -74,6 +77,13 @@ SCENARIOS =
 ROUNDS = 3
 GIB = 4
 
+# TARGET, RUNS and JOBS are handed on by make itself.
+export TARGET RUNS JOBS
+
+fuzz:
+	@scripts/deps.sh build check fuzz
+	@scripts/fuzz.sh
+
 bench:
 	@scripts/deps.sh build demo check
 	@scripts/build.sh build
@@ -88,4 +98,4 @@ format:
 	    clang-format-14 -i {} +
 
 clean:
-	rm -rf build build-check build-clang
+	rm -rf build build-check build-clang build-fuzz

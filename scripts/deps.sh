@@ -6,13 +6,13 @@
 # usage: scripts/deps.sh [--dry-run] SET...
 #
 # A set is a purpose: build (compile and make the man pages), demo (run the
-# demonstration), check (run the test suite).  On Debian and its relatives
-# the packages of the sets are looked up; what is missing is installed when
-# we are root, otherwise the one command that installs it is printed on
-# standard output and we fail.  Elsewhere programs and libraries are looked
-# up instead, and what is missing is named.  Nothing is done, and nothing is
-# printed, when nothing is missing.  For check on a Debian, the virtual machine
-# that some tests want is built, too (tests/lib/guest/build.bash).
+# demonstration), check (run the test suite), fuzz (make fuzz).  On Debian and
+# its relatives the packages of the sets are looked up; what is missing is
+# installed when we are root, otherwise the one command that installs it is
+# printed on standard output and we fail.  Elsewhere programs and libraries are
+# looked up instead, and what is missing is named.  Nothing is done, and nothing
+# is printed, when nothing is missing.  For check on a Debian, the virtual
+# machine that some tests want is built, too (tests/lib/guest/build.bash).
 #
 # --dry-run   never install, only tell
 #
@@ -33,6 +33,7 @@ demo_packages='libvirt-daemon-system libvirt-daemon libvirt-clients
 check_packages='bats clang nbdkit libnbd-bin fuse3 strace python3 python3-jsonschema e2fsprogs mount
     fdisk openssl iproute2 jq unzip libarchive-tools sasl2-bin
     libsasl2-modules openssh-client openssh-server libvirt-daemon-system'
+fuzz_packages='clang libclang-rt-dev'
 # Tests that want these are skipped without them, and not every release of
 # every distribution has them: they are installed where there is one.
 check_optional='clang-format-14 virtnbdbackup ovmf'
@@ -186,7 +187,7 @@ build_guest() {
 }
 
 usage() {
-    say 'usage: scripts/deps.sh [--dry-run] build|demo|check...'
+    say 'usage: scripts/deps.sh [--dry-run] build|demo|check|fuzz...'
     exit 64
 }
 
@@ -211,6 +212,10 @@ for word in "$@"; do
         optional="$optional $check_optional"
         programs="$programs $check_programs"
         guest=yes
+        ;;
+    fuzz)
+        packages="$packages $fuzz_packages"
+        programs="$programs clang"
         ;;
     *) usage ;;
     esac

@@ -11,7 +11,7 @@
 #include "fuzz.h"
 #include "walk.h"
 
-#define DISK_MAX (1 << 20)
+#define DISK_MAX (1 << 16)
 
 /* The promises of reader.h, without looking at payloads. */
 static int skim(const struct reader_source *source, uint64_t *ret_size)
@@ -59,8 +59,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memory_source(&memory, (const char *)data, size);
     uint64_t virtual_size = DISK_MAX + 1;
     int result = skim(&source, &virtual_size);
+    static struct codec *codec;
+    static struct codec_stream *decoder;
     struct walk w = {.virtual_size = virtual_size};
 
+    if (!codec)
+        codec = codec_new(NULL);
+    if (!decoder)
+        decoder = codec_stream_new(NULL);
+    w.codec = codec;
+    w.decoder = decoder;
+
+    PROMISE(codec && decoder);
     PROMISE(memory.backwards <= 2); /* to the trailer, and back */
     if (result == 0)
         PROMISE(memory.highest == size);

@@ -6,21 +6,12 @@
  *
  * - Replay, in every `meson test --suite fuzz`: fuzz-main.c feeds it the files
  *   of corpus/NAME.  Works with every compiler.
- * - Search, with clang:
+ * - Search, with clang and libFuzzer: `make fuzz`, in build-fuzz/, on from what
+ *   earlier searches kept there.  `scripts/fuzz.sh --minimise` brings what was
+ *   found useful into the corpus; files stay small.
  *
- *       CC=clang meson setup build-fuzz -Db_lundef=false \
- *           -Db_sanitize=address,undefined \
- *           -Dc_args=-fsanitize=fuzzer-no-link
- *       ninja -C build-fuzz search-stream
- *       mkdir found
- *       build-fuzz/tests/fuzz/search-stream -max_total_time=60 \
- *           found tests/fuzz/corpus/stream
- *
- *   (targets search-NAME exist with clang only, and are not built by default).
- *   What it found useful is merged with
- *   `search-NAME -merge=1 tests/fuzz/corpus/NAME found`; keep files small.
- *
- * A crash file goes into the corpus together with the fix.
+ * A crash file goes into the corpus together with the fix, under a name that
+ * says what it was.
  */
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H

@@ -101,7 +101,8 @@ static int target_put(void *opaque, const void *bytes, size_t len,
 static int check_whole(const struct bytes *stored, const struct walk *w,
                        const struct reader_piece *piece, struct error *err)
 {
-    _cleanup_(codec_freep) struct codec *codec = codec_new(err);
+    _cleanup_(codec_freep) struct codec *own = NULL;
+    struct codec *codec = w->codec ? w->codec : (own = codec_new(err));
     _cleanup_free_ char *plain = malloc((size_t)piece->length);
 
     if (!codec || !plain)
@@ -147,8 +148,9 @@ int walk_stream(const struct reader_source *source, struct walk *w,
                 struct error *err)
 {
     _cleanup_(reader_closep) struct stream_reader *r = reader_open(source, err);
-    _cleanup_(codec_stream_freep) struct codec_stream *s =
-        codec_stream_new(err);
+    _cleanup_(codec_stream_freep) struct codec_stream *own = NULL;
+    struct codec_stream *s =
+        w->decoder ? w->decoder : (own = codec_stream_new(err));
     struct reader_frame frame = {0};
     struct reader_piece piece = {0};
     int more = 0;

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "stream/codec.h"
 #include "stream/reader.h"
 
 struct bytes {
@@ -51,6 +52,9 @@ struct walk {
     uint64_t virtual_size;
     uint64_t data_frames, zero_frames, pieces;
     uint64_t plain; /* bytes decoded */
+    /* Borrowed, to be used for this walk; NULL: new ones for each. */
+    struct codec *codec;
+    struct codec_stream *decoder;
 };
 
 /* Walk through the whole stream.  Compressed pieces are decoded both ways,

@@ -19,6 +19,7 @@
 #include "base/rate.h"
 #include "base/workers.h"
 #include "nbd/conn.h"
+#include "set/chain.h"
 #include "set/index.h"
 #include "sink/sink.h"
 
@@ -43,10 +44,16 @@ struct disk_task {
      * everything is saved all the same. */
     const char *bitmap;
     uint64_t parent_size;
-    bool ask_nbdinfo; /* the program is asked for the extents (nbdinfo.h) */
-    bool read_zeroes; /* changed areas are read even where they are zero */
-    bool zero_frames; /* changed areas that are zero become zero frames */
-    int level;        /* of lz4; 0: not compressed */
+    /* What the parent belongs to: unchanged blocks are compared with it, and
+     * everything is saved if they have changed (unchanged.h).  NULL: they are
+     * not compared. */
+    const struct chain *chain;
+    bool check_source; /* compare all of them, not some */
+    bool no_fallback;  /* fail where everything would be saved instead */
+    bool ask_nbdinfo;  /* the program is asked for the extents (nbdinfo.h) */
+    bool read_zeroes;  /* changed areas are read even where they are zero */
+    bool zero_frames;  /* changed areas that are zero become zero frames */
+    int level;         /* of lz4; 0: not compressed */
     /* Cover the whole disk with data frames, because older data of the same
      * disk lies in the directory and not every reader applies zero frames. */
     bool cover;

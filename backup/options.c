@@ -24,6 +24,7 @@ enum {
     KEY_CHAIN,
     KEY_SINCE,
     KEY_NO_FALLBACK,
+    KEY_CHECK_SOURCE,
     KEY_NO_SPARSE,
     KEY_ZERO_FRAMES,
     KEY_BWLIMIT,
@@ -77,6 +78,10 @@ static const struct argp_option table[] = {
      "a chain of its own on the same domain, beside the default one", 2},
     {"no-fallback", KEY_NO_FALLBACK, NULL, 0,
      "fail where a disk's changes cannot be told, instead of saving all of it",
+     2},
+    {"check-source", KEY_CHECK_SOURCE, NULL, 0,
+     "inc, diff: read everything, and compare what should be unchanged with "
+     "the chain; without, a few blocks are",
      2},
     {"threshold", 'T', "BYTES", 0,
      "inc, diff: save nothing if less than this has changed", 2},
@@ -153,6 +158,7 @@ static const struct member flags[] = {
     {KEY_GUEST_INFO, MEMBER(guest_info)},
     {KEY_BITLOCKER, MEMBER(bitlocker_keys)},
     {KEY_NO_FALLBACK, MEMBER(no_fallback)},
+    {KEY_CHECK_SOURCE, MEMBER(check_source)},
     {KEY_NO_SPARSE, MEMBER(no_sparse_detection)},
     {KEY_ZERO_FRAMES, MEMBER(zero_frames)},
 };

@@ -2,9 +2,13 @@
 /* survey.c - see survey.h */
 #include "survey.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "base/log.h"
 #include "nbd/status.h"
 #include "nbdinfo.h"
+#include "unchanged.h"
 
 #define CONNECT_TIMEOUT_MS 30000
 
@@ -54,6 +58,19 @@ static int ask_dirty(const struct disk_task *task, const struct survey *s,
                          task->io_timeout_ms, ret, err);
 }
 
+/* Everything is saved although the bitmap was to tell. */
+static int give_up_bitmap(const struct disk_task *task, const char *why,
+                          struct error *err)
+{
+    if (task->no_fallback)
+        return error_set(err, ERR_INPUT,
+                         "%s; without --no-fallback all of the disk would be "
+                         "saved",
+                         why);
+    log_warning("%s; all of the disk is saved", why);
+    return 0;
+}
+
 /* Can this disk's changes be told by its bitmap?  Outcomes 1, with a connection
  * for it, and 0.
  */
@@ -62,42 +79,66 @@ static int open_bitmap(const struct disk_task *task, const struct survey *s,
 {
     const char *const contexts[] = {task->bitmap, NULL};
     _cleanup_(nbd_conn_closep) struct nbd_conn *conn = NULL;
+    char why[200];
 
     if (!task->bitmap)
         return 0;
-    if (nbd_conn_size(s->conn) < task->parent_size) {
-        log_warning("the disk has shrunk; all of it is saved");
-        return 0;
-    }
+    if (nbd_conn_size(s->conn) < task->parent_size)
+        return give_up_bitmap(task, "the disk has shrunk", err);
     if (nbd_conn_open(&task->target, contexts, CONNECT_TIMEOUT_MS, &conn, err) <
         0)
         return -1;
     if (!nbd_conn_has_context(conn, task->bitmap)) {
-        log_warning("QEMU does not offer the bitmap '%s'; all of the disk is "
-                    "saved",
-                    task->bitmap);
-        return 0;
+        snprintf(why, sizeof(why), "QEMU does not offer the bitmap '%s'",
+                 task->bitmap);
+        return give_up_bitmap(task, why, err);
     }
     *ret = take(conn);
     return 1;
 }
 
+/* Has an image been changed in ways that its bitmap does not know of?  Outcome
+ * 1: nothing of that kind was found.
+ */
+static int check_unchanged(const struct disk_task *task, const struct survey *s,
+                           const struct extent_list *dirty, struct error *err)
+{
+    char why[200];
+    uint64_t offset = 0;
+    int r = unchanged_check(task, s->conn, dirty, &offset, err);
+
+    if (r != 0)
+        return r;
+    snprintf(why, sizeof(why),
+             "what lies at %" PRIu64 " is not what point '%s' holds, but was "
+             "not changed by the guest: the image was rolled back, or written "
+             "to by others",
+             offset, task->parent);
+    return give_up_bitmap(task, why, err);
+}
+
 /* The changed parts; which of them are zero is asked for these only, so that
- * the cost follows the change and not the disk.
+ * the cost follows the change and not the disk.  Outcome 0: they are not all
+ * that has changed.
  */
 static int find_changes(const struct disk_task *task, struct survey *s,
                         struct nbd_conn *own_conn, struct error *err)
 {
     _cleanup_extents_ struct extent_list dirty = EXTENT_LIST_INIT;
+    int r;
 
     if (ask_dirty(task, s, own_conn, &dirty, err) < 0)
         return -1;
+    r = check_unchanged(task, s, &dirty, err);
+    if (r <= 0)
+        return r;
     s->dirty_size = extent_total_all(&dirty);
     if (!task->read_zeroes)
-        return ask_allocation_within(task, s, &dirty, &s->extents, err);
+        return ask_allocation_within(task, s, &dirty, &s->extents, err) < 0 ? -1
+                                                                            : 1;
     s->extents = dirty;
     dirty = (struct extent_list)EXTENT_LIST_INIT;
-    return 0;
+    return 1;
 }
 
 int survey_make(const struct disk_task *task, struct survey *ret,
@@ -113,9 +154,13 @@ int survey_make(const struct disk_task *task, struct survey *ret,
     r = open_bitmap(task, ret, &bitmap, err);
     if (r < 0)
         return -1;
+    if (r > 0)
+        r = find_changes(task, ret, bitmap, err);
+    if (r < 0)
+        return -1;
     ret->incremental = r > 0;
     if (ret->incremental)
-        return find_changes(task, ret, bitmap, err);
+        return 0;
     ret->dirty_size = nbd_conn_size(ret->conn);
     return ask_allocation(task, ret, &ret->extents, err);
 }

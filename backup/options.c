@@ -25,6 +25,7 @@ enum {
     KEY_SINCE,
     KEY_NO_FALLBACK,
     KEY_CHECK_SOURCE,
+    KEY_SCRATCH_RESERVE,
     KEY_NO_SPARSE,
     KEY_ZERO_FRAMES,
     KEY_BWLIMIT,
@@ -124,6 +125,10 @@ static const struct argp_option table[] = {
     {"scratchdir", KEY_SCRATCHDIR, "DIR", 0,
      "where QEMU keeps old contents of blocks the guest overwrites meanwhile "
      "(default: a private directory in /var/tmp)",
+     4},
+    {"scratch-reserve", KEY_SCRATCH_RESERVE, "BYTES", 0,
+     "end the backup rather than leave less free space there (default: a "
+     "sixteenth of the file system, at most 1G)",
      4},
     {"qemu", 'q', NULL, 0, "let nbdinfo find the allocated or changed areas",
      4},
@@ -331,6 +336,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_BWLIMIT:
         o->bwlimit = parse_bytes(state, "--bwlimit", arg);
+        return 0;
+    case KEY_SCRATCH_RESERVE:
+        o->scratch_reserve = parse_bytes(state, "--scratch-reserve", arg);
+        o->scratch_reserve_given = true;
         return 0;
     case KEY_FREEZE_TIMEOUT:
         o->freeze_seconds =

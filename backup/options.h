@@ -32,6 +32,8 @@ struct backup_options {
     const char *chain;      /* name of the chain; NULL: the default one */
     const char *since;      /* to stdout: the newest point that still is */
     const char *checkpointdir; /* NULL: `checkpoints` in the output */
+    uint64_t scratch_reserve; /* bytes that stay free where scratch files are */
+    bool scratch_reserve_given;
     bool check_source;         /* compare all that should be unchanged */
     bool no_fallback;          /* no full of a disk in the place of an inc */
     bool no_sparse_detection;  /* inc, diff: read zeroes too */

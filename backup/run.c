@@ -41,6 +41,7 @@
 #include "quiesce.h"
 #include "recover.h"
 #include "report.h"
+#include "scratch.h"
 #include "set/marks.h"
 #include "track.h"
 #include "transfer.h"
@@ -364,7 +365,7 @@ static int make_point(struct run *run, struct error *err)
     run->sequence = m.sequence;
     if (commit_describe(run, &m, err) < 0 || places_name(run, err) < 0 ||
         archive_replace(run, err) < 0 || write_intent(run, &m, err) < 0 ||
-        places_make(run, err) < 0)
+        places_make(run, err) < 0 || scratch_check(run, err) < 0)
         return -1;
     if (run->level == LEVEL_FULL && run->checkpoint &&
         remove_old_chain(run, err) < 0)

@@ -20,12 +20,13 @@
 #include "cli/startup.h"
 #include "exports.h"
 #include "quiesce.h"
+#include "scratch.h"
 #include "sink/dir.h"
 #include "wake.h"
 
 #define WRITER_THREADS 2
 #define RETRY_SECONDS 10
-#define TICK_MS 200
+#define TICKS_A_DRAWING 4
 #define IO_TIMEOUT_MS 120000
 
 struct transfer {
@@ -94,13 +95,15 @@ static struct run_disk *next_disk(struct transfer *t)
     return &t->run->disks[t->next++];
 }
 
+/* `disk` NULL: it is no disk that failed. */
 static void note_failure(struct transfer *t, const char *disk,
                          struct error *err)
 {
     LOCK_SCOPE(&t->lock);
     if (!t->failed) {
         t->failed = true;
-        error_prefix(err, "disk %s", disk);
+        if (disk)
+            error_prefix(err, "disk %s", disk);
         error_move(&t->error, err);
     }
     error_clear(err);
@@ -150,9 +153,30 @@ static bool all_ended(struct transfer *t, bool *ret_failed)
     return t->busy == 0;
 }
 
+/* The guest's writes must not fail for want of scratch space. */
+static void watch_scratch(struct transfer *t)
+{
+    struct error err = ERROR_INIT;
+
+    if (scratch_watch(t->run, &err) < 0)
+        note_failure(t, NULL, &err);
+}
+
+/* Wait until something happens, or the next look is due. */
+static void wait_for_news(struct transfer *t)
+{
+    /* After a stop was asked for, the disk threads end by themselves; waiting
+     * on the stop's descriptor would spin. */
+    if (stop_requested())
+        wake_wait(t->wake_fd, SCRATCH_TICK_MS);
+    else if (stop_wait(t->wake_fd, SCRATCH_TICK_MS) == STOP_READY)
+        wake_clear(t->wake_fd);
+}
+
 static void watch(struct transfer *t)
 {
     bool failed = false, ended_early = false;
+    unsigned ticks = 0;
     time_t retry = time(NULL) + RETRY_SECONDS;
 
     while (!all_ended(t, &failed)) {
@@ -160,13 +184,11 @@ static void watch(struct transfer *t)
             exports_break(t->run);
             ended_early = true;
         }
-        /* After a stop was asked for, the disk threads end by themselves;
-         * waiting on the stop's descriptor would spin. */
-        if (stop_requested())
-            wake_wait(t->wake_fd, TICK_MS);
-        else if (stop_wait(t->wake_fd, TICK_MS) == STOP_READY)
-            wake_clear(t->wake_fd);
-        progress_tick(t->progress);
+        wait_for_news(t);
+        if (!failed)
+            watch_scratch(t);
+        if (ticks++ % TICKS_A_DRAWING == 0)
+            progress_tick(t->progress);
         if (time(NULL) >= retry) {
             quiesce_retry(t->run);
             retry = time(NULL) + RETRY_SECONDS;

@@ -3,8 +3,9 @@
  *
  * A bitmap knows what the guest has written.  It knows nothing of an image that
  * was rolled back to a snapshot while the guest was off, or written to by other
- * programs: an increment would miss that, and be wrong for ever.  So blocks that
- * should not have changed are read and compared with the checksums of the chain.
+ * programs: an increment would miss that, and be wrong for ever.  So blocks
+ * that should not have changed are read and compared with the checksums of the
+ * chain.
  *
  * What was saved last is looked at first: whatever was rolled back, the latest
  * changes are what is gone.
@@ -22,8 +23,8 @@
 #define UNCHANGED_SAMPLE 16
 
 /* Compare blocks of the disk of `task`, outside of `dirty`, with point
- * `task->parent` of `task->chain`: UNCHANGED_SAMPLE of them, drawn at random, or
- * with `task->check_source` all whose checksum is still valid on its own.
+ * `task->parent` of `task->chain`: UNCHANGED_SAMPLE of them, drawn at random,
+ * or with `task->check_source` all whose checksum is still valid on its own.
  * Without a chain there is nothing to compare.
  *
  * Outcome 1: they are the same, 0: one is not, and `*ret_offset` is where.

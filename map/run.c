@@ -15,6 +15,7 @@
 
 #include "attach.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/stop.h"
 #include "cli/exit.h"
 #include "command.h"
@@ -109,7 +110,10 @@ static int start(struct run *run, struct error *err)
     if (run->what.point)
         log_info("point '%s' of '%s', %s", run->what.point, o->input,
                  o->writable ? "writable" : "read-only");
-    return o->command ? run_command(run, err) : print_uris(run, err);
+    if ((o->command ? run_command(run, err) : print_uris(run, err)) < 0)
+        return -1;
+    notify_ready();
+    return 0;
 }
 
 /* Until something ends.  Outcome 1: as the user wanted it. */

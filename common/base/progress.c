@@ -15,10 +15,12 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/text.h"
 #include "base/vec.h"
 
 #define LINE_EVERY_MS 10000
+#define STATUS_EVERY_MS 1000
 #define SMOOTH_MS 3000 /* the rate of a bar is about that long */
 #define NAME_MAX_SHOWN 20
 #define BAR_MIN 10
@@ -46,6 +48,7 @@ struct progress {
     FILE *out;
     bool bars;
     bool lines;
+    uint64_t status_ms; /* when the service manager was told last */
     pthread_mutex_t mutex;
 
     /* Under the mutex: */
@@ -334,6 +337,24 @@ static void build_text(struct progress *p)
     p->text_lines = text ? lines : 0;
 }
 
+/* "vda 42%, vdb 7%" to the service manager.  Under the mutex. */
+static void tell_status(struct progress *p, uint64_t now)
+{
+    char text[NOTIFY_STATUS_MAX] = "";
+    size_t length = 0;
+
+    if (!p->disks.count || since(now, p->status_ms) < STATUS_EVERY_MS)
+        return;
+    p->status_ms = now;
+    vec_foreach (d, &p->disks) {
+        if (length < sizeof(text))
+            length += (size_t)snprintf(text + length, sizeof(text) - length,
+                                       "%s%s %u%%", length ? ", " : "",
+                                       (*d)->name, percent(*d));
+    }
+    notify_status(text);
+}
+
 void progress_tick_at(struct progress *p, uint64_t now)
 {
     size_t count;
@@ -347,6 +368,8 @@ void progress_tick_at(struct progress *p, uint64_t now)
             update_rate(p->disks.items[i], now);
         if (p->bars)
             build_text(p);
+        if (notify_wanted())
+            tell_status(p, now);
     }
     for (size_t i = 0; i < count; i++) {
         struct progress_disk *d;

@@ -8,6 +8,9 @@
  *
  *     vda: 42% (2.1 GiB of 5.0 GiB) in 12s, read 512 MiB/s, write 240 MiB/s
  *
+ * The service manager that started us, if one did, is told once a second how
+ * far all of it is ("vda 42%, vdb 7%", base/notify).
+ *
  * Nothing here can fail: without memory there is no progress to be seen.  All
  * functions accept NULL.
  */

@@ -21,7 +21,7 @@ exists() {
 for page in README.md CONTRIBUTING.md NEWS.md docs/*.md; do
     # Paths that begin with a directory of the tree.
     paths=$(grep -oE \
-        '`(backup|common|demo|docs|map|restore|scripts|tests)/[^` *<]*`' \
+        '`(backup|common|demo|docs|map|packaging|restore|scripts|tests)/[^` *<]*`' \
         "$page" | tr -d '`' | sort -u) || :
     for path in $paths; do
         if ! exists "$path"; then

@@ -5,7 +5,7 @@
 
 SHELL = /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: all help demo check soak fuzz bench install clean format
+.PHONY: all help demo check soak fuzz bench install deb rpm clean format
 
 # Installed below this prefix; DESTDIR is honoured too.
 prefix =
@@ -29,10 +29,12 @@ help:
 	@echo '                the last search ended: TARGET=name (all), RUNS=n'
 	@echo '                (1000000), JOBS=n at a time (1)'
 	@echo 'make install    install; prefix=DIR (default /usr/local), DESTDIR=DIR'
+	@echo 'make deb        build Debian packages, in dist/'
+	@echo 'make rpm        build RPM packages, in dist/'
 	@echo 'make format     lay the sources out as .clang-format says'
 	@echo 'make clean      remove the build directories'
 	@echo
-	@echo 'demo and check install the packages they miss when run as root.'
+	@echo 'demo, check, deb and rpm install the packages they miss when run as root.'
 
 demo:
 	@scripts/deps.sh build demo
@@ -93,9 +95,14 @@ bench:
 install: all
 	@meson install -C build --no-rebuild
 
+deb rpm:
+	@scripts/deps.sh build $@
+	@scripts/package.sh $@ dist
+	@ls dist/*.$@
+
 format:
 	@find backup common map restore tests -name '*.[ch]' -exec \
 	    clang-format-14 -i {} +
 
 clean:
-	rm -rf build build-check build-clang build-fuzz
+	rm -rf build build-check build-clang build-fuzz dist

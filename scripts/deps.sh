@@ -6,13 +6,15 @@
 # usage: scripts/deps.sh [--dry-run] SET...
 #
 # A set is a purpose: build (compile and make the man pages), demo (run the
-# demonstration), check (run the test suite), fuzz (make fuzz).  On Debian and
-# its relatives the packages of the sets are looked up; what is missing is
-# installed when we are root, otherwise the one command that installs it is
-# printed on standard output and we fail.  Elsewhere programs and libraries are
-# looked up instead, and what is missing is named.  Nothing is done, and nothing
-# is printed, when nothing is missing.  For check on a Debian, the virtual
-# machine that some tests want is built, too (tests/lib/guest/build.bash).
+# demonstration), check (run the test suite), fuzz (make fuzz), deb and rpm (make
+# packages).  On Debian and its relatives the packages of the sets are looked
+# up; what is missing is installed when we are root, otherwise the one command
+# that installs it is printed on standard output and we fail.  Elsewhere
+# programs and libraries are looked up instead, and what is missing is named.
+# Nothing is done, and nothing is printed, when nothing is missing.  For check
+# on a Debian, the systems that some tests want are built, too: a virtual
+# machine (tests/lib/guest/build.bash), and a Debian to install our packages in
+# (tests/lib/machine.bash).
 #
 # --dry-run   never install, only tell
 #
@@ -32,8 +34,11 @@ demo_packages='libvirt-daemon-system libvirt-daemon libvirt-clients
     procps util-linux'
 check_packages='bats clang nbdkit libnbd-bin fuse3 strace python3 python3-jsonschema e2fsprogs mount
     fdisk openssl iproute2 jq unzip libarchive-tools sasl2-bin
-    libsasl2-modules openssh-client openssh-server libvirt-daemon-system'
+    libsasl2-modules openssh-client openssh-server libvirt-daemon-system
+    debootstrap apparmor systemd zsh fish'
 fuzz_packages='clang libclang-rt-dev'
+deb_packages='dpkg-dev debhelper lintian'
+rpm_packages='rpm'
 # Tests that want these are skipped without them, and not every release of
 # every distribution has them: they are installed where there is one.
 check_optional='clang-format-14 virtnbdbackup ovmf'
@@ -41,6 +46,8 @@ check_optional='clang-format-14 virtnbdbackup ovmf'
 build_programs='cc meson ninja pkg-config pod2man'
 build_modules='libvirt libvirt-qemu libnbd libxml-2.0 liblz4 zlib jansson
     libxxhash libarchive nbdkit'
+deb_programs='dpkg-buildpackage dh lintian'
+rpm_programs='rpmbuild'
 demo_programs='libvirtd virsh qemu-system-x86_64 qemu-img qemu-nbd qemu-io
     pgrep runuser'
 check_programs='ssh sshd bats clang nbdkit nbdinfo nbdfuse fusermount3 strace python3
@@ -184,10 +191,16 @@ build_guest() {
     if ! "${0%/*}/../tests/lib/guest/build.bash" >"$work/guest"; then
         say "Tests are skipped: $(cat "$work/guest")"
     fi
+    if [ "$(id -u)" = 0 ] &&
+        ! bash "${0%/*}/../tests/lib/machine.bash" build >"$work/machine" 2>&1
+    then
+        say "Tests are skipped: no Debian system could be made:"
+        tail -n 3 "$work/machine" >&2
+    fi
 }
 
 usage() {
-    say 'usage: scripts/deps.sh [--dry-run] build|demo|check|fuzz...'
+    say 'usage: scripts/deps.sh [--dry-run] build|demo|check|fuzz|deb|rpm...'
     exit 64
 }
 
@@ -207,8 +220,16 @@ for word in "$@"; do
         packages="$packages $demo_packages"
         programs="$programs $demo_programs"
         ;;
+    deb)
+        packages="$packages $deb_packages"
+        programs="$programs $deb_programs"
+        ;;
+    rpm)
+        packages="$packages $rpm_packages"
+        programs="$programs $rpm_programs"
+        ;;
     check)
-        packages="$packages $check_packages"
+        packages="$packages $check_packages $deb_packages $rpm_packages"
         optional="$optional $check_optional"
         programs="$programs $check_programs"
         guest=yes

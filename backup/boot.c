@@ -136,10 +136,9 @@ static int copy_bytes(int from, const char *path, struct new_file *to,
     }
 }
 
-static int copy_file(const struct run *run, const struct boot_copy *c,
+static int copy_here(const struct boot_copy *c, struct new_file *out,
                      struct error *err)
 {
-    _cleanup_(file_discard) struct new_file out = NEW_FILE_INIT;
     _cleanup_close_ int fd =
         open(c->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat st;
@@ -148,8 +147,20 @@ static int copy_file(const struct run *run, const struct boot_copy *c,
         return error_errno(err, errno, "open '%s'", c->path);
     if (!S_ISREG(st.st_mode))
         return error_set(err, ERR_INPUT, "'%s' is no regular file", c->path);
-    if (file_create(run->dirfd, c->name, 0600, &out, err) < 0 ||
-        copy_bytes(fd, c->path, &out, err) < 0)
+    return copy_bytes(fd, c->path, out, err);
+}
+
+static int copy_file(const struct run *run, const struct boot_copy *c,
+                     struct error *err)
+{
+    _cleanup_(file_discard) struct new_file out = NEW_FILE_INIT;
+    int r;
+
+    if (file_create(run->dirfd, c->name, 0600, &out, err) < 0)
+        return -1;
+    r = run->remote ? remote_fetch(run->remote, c->path, out.fd, err)
+                    : copy_here(c, &out, err);
+    if (r < 0)
         return -1;
     return file_publish(&out, FILE_NOREPLACE, err);
 }

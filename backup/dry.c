@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "exports.h"
 #include "recover.h"
+#include "there.h"
 #include "transfer.h"
 #include "virt/job.h"
 
@@ -89,6 +90,8 @@ int dry_start(struct run *run, struct error *err)
     if (flush(err) < 0)
         return -1;
     run->kept = true;
+    there_forget(run, REMOTE_JOB);
+    there_forget(run, REMOTE_DIR);
     log_info("the job goes on until: virtnbdbackup -d %s -o %s -k",
              domain_name(run->domain), point_place(run));
     return 0;
@@ -96,10 +99,11 @@ int dry_start(struct run *run, struct error *err)
 
 int dry_kill(struct run *run, struct error *err)
 {
+    const struct recover_through through = {run->session, run->remote, false};
     int r = job_end_any(run->domain, JOB_END_TIMEOUT_MS, err);
 
     /* What an earlier --startonly left here goes in any case. */
-    if (r < 0 || recover_directory(run->dirfd, run->session, err) < 0)
+    if (r < 0 || recover_directory(run->dirfd, &through, err) < 0)
         return -1;
     if (r == 0)
         return error_set(err, ERR_INPUT,

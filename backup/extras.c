@@ -43,7 +43,7 @@ static int write_info(struct run *run, const struct run_disk *d,
 
     if (!d->disk->source)
         return 0;
-    if (qemu_img_info(d->disk->source, &json, &why) < 0) {
+    if (qemu_img_info(run->remote, d->disk->source, &json, &why) < 0) {
         log_warning("%s: the image's options are not saved, a restore will "
                     "use defaults: %s",
                     d->disk->target, error_text(&why));

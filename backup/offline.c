@@ -17,9 +17,12 @@
 /* One connection for the data, one for the bitmap. */
 #define CLIENTS 2
 
-static int start(struct run_disk *d, const char *bitmap, struct error *err)
+static int start(const struct run *run, struct run_disk *d, const char *bitmap,
+                 struct error *err)
 {
     const struct qemu_nbd_options options = {
+        .on = run->remote,
+        .directory = run->runtime_dir,
         .read_only = true,
         .shared = CLIENTS,
         .bitmap = bitmap,
@@ -30,12 +33,13 @@ static int start(struct run_disk *d, const char *bitmap, struct error *err)
 }
 
 /* qemu-nbd shows a bitmap that was switched off for a while as any other. */
-static int is_bitmap_sound(const struct run_disk *d, const char *checkpoint,
-                           const char **ret_why, struct error *err)
+static int is_bitmap_sound(const struct run *run, const struct run_disk *d,
+                           const char *checkpoint, const char **ret_why,
+                           struct error *err)
 {
     _cleanup_free_ char *json = NULL;
 
-    if (qemu_img_info(d->disk->source, &json, err) < 0)
+    if (qemu_img_info(run->remote, d->disk->source, &json, err) < 0)
         return -1;
     return qemu_info_bitmap(json, checkpoint, ret_why, err);
 }
@@ -49,23 +53,24 @@ static int start_with_bitmap(struct run *run, struct run_disk *d,
     const char *checkpoint = run->chain->points[d->parent].name;
     _cleanup_error_ struct error why = ERROR_INIT;
     const char *reason = NULL;
-    int r = is_bitmap_sound(d, checkpoint, &reason, err);
+    int r = is_bitmap_sound(run, d, checkpoint, &reason, err);
 
     if (r < 0)
         return -1;
     if (r == 0)
-        return start(d, NULL, err) < 0 ? -1
-                                       : track_give_up(run, d, reason, err);
+        return start(run, d, NULL, err) < 0
+                   ? -1
+                   : track_give_up(run, d, reason, err);
     d->bitmap = text_dup_printf("qemu:dirty-bitmap:%s", checkpoint);
     if (!d->bitmap)
         return error_memory(err);
-    if (start(d, checkpoint, &why) == 0)
+    if (start(run, d, checkpoint, &why) == 0)
         return 0;
     if (why.kind != ERR_CHILD) {
         error_move(err, &why);
         return -1;
     }
-    if (start(d, NULL, err) < 0)
+    if (start(run, d, NULL, err) < 0)
         return -1;
     free(take(d->bitmap));
     return track_give_up(run, d, error_text(&why), err);
@@ -77,12 +82,14 @@ static int serve(struct run *run, size_t number, struct error *err)
 
     if (!d->disk->source)
         return error_set(err, ERR_INPUT, "its image is not known");
-    d->socket = text_dup_printf("%s/%zu", run->runtime_dir, number);
+    d->socket = text_dup_printf(
+        "%s/%zu", run->remote ? run->local_dir : run->runtime_dir, number);
     if (!d->socket)
         return error_memory(err);
     d->target.socket_path = d->socket;
     d->target.export_name = "";
-    return d->parent < 0 ? start(d, NULL, err) : start_with_bitmap(run, d, err);
+    return d->parent < 0 ? start(run, d, NULL, err)
+                         : start_with_bitmap(run, d, err);
 }
 
 /* It may have been started, and have written, before the last image was locked.

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "quiesce.h"
 #include "recover.h"
+#include "there.h"
 #include "virt/job.h"
 
 #define BEGIN_TIMEOUT_MS 60000
@@ -25,7 +26,7 @@ static int fill_disk(const struct run *run, struct run_disk *d,
     ret->target = d->disk->target;
     ret->no_checkpoint = d->raw_disk;
     ret->incremental = parent_name(run, d);
-    d->target.socket_path = run->socket;
+    d->target.socket_path = run->remote ? run->local_socket : run->socket;
     d->target.export_name = d->disk->target;
     if (!ret->incremental)
         return 0;
@@ -117,19 +118,25 @@ int online_open(struct run *run, struct error *err)
 
     if (!disks)
         return error_memory(err);
+    if (there_forward(run, err) < 0)
+        return -1;
     for (size_t i = 0; i < run->disk_count; i++)
         if (fill_disk(run, &run->disks[i], &disks[i], err) < 0)
             return -1;
     /* Killed in the middle of this, libvirt goes on with it. */
-    if (guardian_tell(run->guardian, FACT_BEGIN_UNKNOWN, "1", err) < 0)
+    if (guardian_tell(run->guardian, FACT_BEGIN_UNKNOWN, "1", err) < 0 ||
+        there_tell(run, REMOTE_BEGIN, err) < 0)
         return -1;
     if (begin(run, &request, err) < 0) {
         /* libvirt may start it yet, when nobody waits for it any more. */
         run->begin_unknown =
             err->kind == ERR_TIMEOUT || err->kind == ERR_STOPPED;
+        if (!run->begin_unknown)
+            there_forget(run, REMOTE_JOB);
         return -1;
     }
-    if (guardian_tell(run->guardian, FACT_BEGIN_UNKNOWN, NULL, err) < 0)
+    if (guardian_tell(run->guardian, FACT_BEGIN_UNKNOWN, NULL, err) < 0 ||
+        there_tell(run, REMOTE_JOB, err) < 0)
         return -1;
     log_info("backup job started, %zu %s", run->disk_count,
              run->disk_count == 1 ? "disk" : "disks");
@@ -141,8 +148,10 @@ void online_close(struct run *run)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
 
-    if (job_end(run->domain, run->socket, JOB_END_TIMEOUT_MS, &err) >= 0)
+    if (job_end(run->domain, run->socket, JOB_END_TIMEOUT_MS, &err) >= 0) {
+        there_forget(run, REMOTE_JOB);
         return;
+    }
     log_error("the backup job of domain '%s' could not be ended (%s); end it "
               "with: virtnbdbackup -d %s -o %s -k",
               domain_name(run->domain), error_text(&err),

@@ -318,7 +318,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = &o->common;
+        state->child_inputs[0] = &o->ssh;
+        state->child_inputs[1] = &o->common;
         return 0;
     case 'l':
         return parse_level(state, arg, o);
@@ -370,7 +371,8 @@ const char *backup_level_asked(const struct backup_options *options)
 void backup_options_parse(int argc, char **argv, struct backup_options *ret)
 {
     static const struct argp_child children[] = {
-        {&cli_common_argp, 0, "Output:", 6},
+        {&cli_ssh_argp, 0, "A hypervisor far away (-U qemu+ssh://...):", 6},
+        {&cli_common_argp, 0, "Output:", 7},
         {0},
     };
     static const struct argp argp = {

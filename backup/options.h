@@ -11,10 +11,12 @@
 #include <stdint.h>
 
 #include "cli/groups.h"
+#include "cli/ssh.h"
 #include "set/name.h"
 
 struct backup_options {
     struct cli_common common;
+    struct cli_ssh ssh; /* for a hypervisor that is reached so */
     const char *domain;
     const char *output;     /* a directory, or "-": a zip archive to stdout */
     bool to_stdout;         /* the latter */

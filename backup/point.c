@@ -200,13 +200,15 @@ static int check_strangers(const struct run *run, struct error *err)
 /* A checkpoint is kept as a bitmap inside the image, which version 2 of qcow2
  * cannot hold.  Images that we may not read are libvirt's to judge.
  */
-static int check_image(const struct run_disk *d, struct error *err)
+static int check_image(const struct run *run, const struct run_disk *d,
+                       struct error *err)
 {
     _cleanup_free_ char *json = NULL;
     _cleanup_error_ struct error why = ERROR_INIT;
     struct qemu_image image;
 
-    if (!d->disk->source || qemu_img_info(d->disk->source, &json, &why) < 0 ||
+    if (!d->disk->source ||
+        qemu_img_info(run->remote, d->disk->source, &json, &why) < 0 ||
         qemu_info_parse(json, &image, &why) < 0) {
         log_debug("%s: image not examined: %s", d->disk->target,
                   error_text(&why));
@@ -283,7 +285,7 @@ int point_prepare(struct run *run, struct error *err)
         if (name_disk(run, &run->disks[i], err) < 0)
             return error_prefix(err, "disk %s", run->disks[i].disk->target);
         if (run->checkpoint && !run->disks[i].raw_disk &&
-            check_image(&run->disks[i], err) < 0)
+            check_image(run, &run->disks[i], err) < 0)
             return -1;
     }
     return 0;

@@ -16,6 +16,7 @@
 #include "disk.h"
 #include "host/guardian.h"
 #include "host/qemu.h"
+#include "host/remote.h"
 #include "options.h"
 #include "set/chain.h"
 #include "set/intent.h"
@@ -54,6 +55,8 @@ struct run {
     char *directory; /* absolute path, for the guardian */
     char *log_name;  /* of the log file in the directory */
     struct guardian *guardian;
+    struct remote *remote; /* the hypervisor; NULL: this machine */
+    char *local_dir;       /* our private directory here, if it is not */
     struct session *session;
     struct domain *domain;
     bool powered_off; /* the disks are read from their images */
@@ -64,15 +67,16 @@ struct run {
     struct chain *old_chain; /* to stdout: what a full or copy is no part of */
     char point_uuid[TEXT_UUID_ROOM];
     char description[CHECKPOINT_DESCRIPTION_ROOM]; /* of the checkpoint */
-    enum level level; /* what is done; never auto */
-    char *chain_name; /* NULL: the default chain */
-    char *point;      /* name of the point: virtnbdbackup.0, copy */
-    char *checkpoint; /* to be made; NULL: none */
-    char *next;       /* the checkpoint that metadata names */
-    int checkpointfd; /* where descriptions of checkpoints lie */
-    char *runtime_dir;
-    char *socket;
-    char *scratch_dir;
+    enum level level;   /* what is done; never auto */
+    char *chain_name;   /* NULL: the default chain */
+    char *point;        /* name of the point: virtnbdbackup.0, copy */
+    char *checkpoint;   /* to be made; NULL: none */
+    char *next;         /* the checkpoint that metadata names */
+    int checkpointfd;   /* where descriptions of checkpoints lie */
+    char *runtime_dir;  /* private, on the hypervisor */
+    char *socket;       /* QEMU's, on the hypervisor */
+    char *scratch_dir;  /* on the hypervisor */
+    char *local_socket; /* where we connect to in its place; NULL: there */
     struct run_disk *disks;
     size_t disk_count;
     struct sink *archive;   /* -o -: what goes to stdout; else NULL */

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "recover.h"
+#include "there.h"
 #include "virt/agent.h"
 
 #define THAW_TIMEOUT_MS 10000
@@ -71,6 +72,7 @@ static void thaw(struct run *run, unsigned tries)
             guardian_tell(run->guardian, FACT_FREEZE, NULL, &err) == 0 &&
             note(run, &run->intent.frozen, false, &err) == 0) {
             run->frozen = false;
+            there_forget(run, REMOTE_FROZEN);
             run->thawed_early = r == 0;
         } else {
             log_debug("thaw, try %u: %s", i, error_text(&err));
@@ -132,6 +134,7 @@ static int freeze_guest(struct run *run, struct error *err)
     if (there <= 0)
         return there < 0 ? -1 : without_agent(run, absent, err);
     if (guardian_tell(run->guardian, FACT_FREEZE, "1", err) < 0 ||
+        there_tell(run, REMOTE_FROZEN, err) < 0 ||
         note(run, &run->intent.frozen, true, err) < 0)
         return -1;
     run->frozen = true;
@@ -152,6 +155,7 @@ static int suspend(struct run *run, struct error *err)
     _cleanup_error_ struct error why = ERROR_INIT;
 
     if (guardian_tell(run->guardian, FACT_PAUSE, "1", err) < 0 ||
+        there_tell(run, REMOTE_PAUSED, err) < 0 ||
         note(run, &run->intent.suspended, true, err) < 0)
         return -1;
     run->suspended = true;
@@ -213,6 +217,7 @@ static void resume(struct run *run)
         guardian_tell(run->guardian, FACT_PAUSE, NULL, &err) == 0 &&
         note(run, &run->intent.suspended, false, &err) == 0) {
         run->suspended = false;
+        there_forget(run, REMOTE_PAUSED);
         log_info("resumed the guest");
         return;
     }

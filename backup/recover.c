@@ -222,8 +222,17 @@ static int sweep_all(int dirfd, const struct intent *in, struct error *err)
     return cpt ? sweep(dirfd, cpt, err) : error_memory(err);
 }
 
-int recover_intent(int dirfd, struct session *session, const struct intent *in,
-                   struct error *err)
+/* The private directory, where it is. */
+static int remove_runtime(const struct recover_through *through,
+                          const struct intent *in, struct error *err)
+{
+    if (!in->runtime_dir[0] || (through->elsewhere && !through->remote))
+        return 0;
+    return host_remove_dir(through->remote, in->runtime_dir, err);
+}
+
+int recover_intent(int dirfd, const struct recover_through *through,
+                   const struct intent *in, struct error *err)
 {
     int committed = intent_is_committed(dirfd, in, err);
     int home = committed < 0 ? -1 : is_at_home(dirfd, in, err);
@@ -232,10 +241,10 @@ int recover_intent(int dirfd, struct session *session, const struct intent *in,
     if (home < 0)
         return -1;
     if (home)
-        later = undo_libvirt(session, in, committed > 0, err);
+        later = undo_libvirt(through->session, in, committed > 0, err);
     if (later < 0 || sweep_all(dirfd, in, err) < 0)
         return -1;
-    if (home && in->runtime_dir[0] && host_remove_dir(in->runtime_dir, err) < 0)
+    if (home && remove_runtime(through, in, err) < 0)
         return -1;
     if (committed)
         return recover_complete(dirfd, in, err);
@@ -273,7 +282,8 @@ static int is_kept(int dirfd, struct session *session, const struct intent *in,
     return socket && strcmp(socket, in->socket) == 0;
 }
 
-int recover_directory(int dirfd, struct session *session, struct error *err)
+int recover_directory(int dirfd, const struct recover_through *through,
+                      struct error *err)
 {
     _cleanup_intent_list_ struct intent_list list = {0};
 
@@ -286,7 +296,7 @@ int recover_directory(int dirfd, struct session *session, struct error *err)
 
         if (intent_load(dirfd, list.names[i].text, &in, err) < 0)
             return -1;
-        kept = is_kept(dirfd, session, &in, err);
+        kept = is_kept(dirfd, through->session, &in, err);
         if (kept < 0)
             return -1;
         if (kept)
@@ -294,7 +304,7 @@ int recover_directory(int dirfd, struct session *session, struct error *err)
         log_info("cleaning up after a run that did not finish (%s of '%s', "
                  "begun %s)",
                  level_text(in.level), in.domain_name, in.time);
-        if (recover_intent(dirfd, session, &in, err) < 0)
+        if (recover_intent(dirfd, through, &in, err) < 0)
             return error_prefix(err, "clean up after an unfinished run");
     }
     return 0;
@@ -354,19 +364,24 @@ static void wait_for_begin(const char *uri, const struct intent *in,
             break;
 }
 
-static int recover_through(int dirfd, const char *uri, const struct intent *in,
-                           struct error *err)
+static int recover_once(int dirfd, const char *uri, bool elsewhere,
+                        const struct intent *in, struct error *err)
 {
     _cleanup_(session_closep) struct session *session = NULL;
+    struct recover_through through = {.elsewhere = elsewhere};
 
     if (session_open(uri, LIBVIRT_TIMEOUT_MS, &session, err) < 0)
         return -1;
-    return recover_intent(dirfd, session, in, err);
+    through.session = session;
+    return recover_intent(dirfd, &through, in, err);
 }
 
-static int recover_named(const char *directory, const char *name,
-                         const char *uri, bool begin_unknown, struct error *err)
+static int recover_named(const struct guardian_facts *facts,
+                         const char *directory, const char *name,
+                         const char *uri, struct error *err)
 {
+    bool begin_unknown = facts_get(facts, FACT_BEGIN_UNKNOWN) != NULL;
+    bool elsewhere = facts_get(facts, FACT_ELSEWHERE) != NULL;
     _cleanup_close_ int dirfd = dir_open(directory, err);
     _cleanup_close_ int lockfd = -1;
     _cleanup_intent_ struct intent in = INTENT_INIT;
@@ -385,7 +400,7 @@ static int recover_named(const char *directory, const char *name,
     if (begin_unknown)
         wait_for_begin(uri, &in, until);
     for (;;) {
-        if (recover_through(dirfd, uri, &in, err) == 0)
+        if (recover_once(dirfd, uri, elsewhere, &in, err) == 0)
             return 0;
         if (time(NULL) >= until || stop_wait(-1, RETRY_MS) == STOP_NOW)
             return -1;
@@ -462,14 +477,18 @@ static int recover_files(const struct guardian_facts *facts, struct error *err)
     const char *intent = facts_get(facts, FACT_INTENT);
     const char *runtime = facts_get(facts, FACT_RUNTIME);
     const char *uri = facts_get(facts, FACT_URI);
+    const char *local = facts_get(facts, FACT_LOCAL);
 
-    if (directory && intent && uri &&
-        recover_named(directory, intent, uri,
-                      facts_get(facts, FACT_BEGIN_UNKNOWN) != NULL, err) < 0)
+    if (local && host_remove_dir(NULL, local, err) < 0)
         return -1;
+    if (directory && intent && uri &&
+        recover_named(facts, directory, intent, uri, err) < 0)
+        return -1;
+    if (facts_get(facts, FACT_ELSEWHERE))
+        return 0;
     if (facts_get(facts, FACT_SOCKET))
         recover_remove_socket(facts_get(facts, FACT_SOCKET));
-    return runtime ? host_remove_dir(runtime, err) : 0;
+    return runtime ? host_remove_dir(NULL, runtime, err) : 0;
 }
 
 int recover_as_guardian(const struct guardian_facts *facts, struct error *err)

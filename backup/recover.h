@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "host/guardian.h"
+#include "host/remote.h"
 #include "set/intent.h"
 #include "virt/session.h"
 
@@ -22,6 +23,8 @@
 #define FACT_INTENT "intent"       /* file name of the intent */
 #define FACT_URI "uri"             /* of libvirt */
 #define FACT_RUNTIME "runtime"     /* the private directory */
+#define FACT_LOCAL "local"         /* the same here, if that one is elsewhere */
+#define FACT_ELSEWHERE "elsewhere" /* set: runtime and socket are elsewhere */
 #define FACT_SOCKET "socket"       /* the socket, if outside of it */
 #define FACT_DOMAIN "domain"       /* UUID of the domain */
 #define FACT_FREEZE "freeze"       /* set: its file systems are frozen */
@@ -29,18 +32,27 @@
 #define FACT_START "start"         /* set: it was started for the backup */
 #define FACT_BEGIN_UNKNOWN "begin" /* set: libvirt may start the job yet */
 
+/* The hypervisor. */
+struct recover_through {
+    struct session *session; /* its libvirt */
+    struct remote *remote;   /* its files; NULL: this machine's.. */
+    bool elsewhere;          /* ..or, without it, those of a host that removes
+                                them itself, when it hears no more of us */
+};
+
 /* Undo or complete one run.  The lock of `dirfd` is held.  ERR_BUSY if
- * `session` leads to another libvirt than the run used.  An intent that came
+ * the session leads to another libvirt than the run used.  An intent that came
  * with a copy of the directory only has its files removed.  What has to wait
  * until the domain runs again is left to a later run: the intent stays.
  */
-must_check int recover_intent(int dirfd, struct session *session,
+must_check int recover_intent(int dirfd, const struct recover_through *through,
                               const struct intent *in, struct error *err);
 
 /* The same for every intent in the directory; for the start of a run.  A job
  * that was left running on purpose (--startonly) goes on.
  */
-must_check int recover_directory(int dirfd, struct session *session,
+must_check int recover_directory(int dirfd,
+                                 const struct recover_through *through,
                                  struct error *err);
 
 /* After the manifest: rewrite `<domain>.cpt` from the manifests, as far as the

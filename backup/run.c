@@ -43,6 +43,7 @@
 #include "report.h"
 #include "scratch.h"
 #include "set/marks.h"
+#include "there.h"
 #include "track.h"
 #include "transfer.h"
 #include "virt/checkpoint.h"
@@ -114,6 +115,8 @@ static int open_domain(struct run *run, struct error *err)
         .timeout_ms = LIBVIRT_TIMEOUT_MS,
     };
 
+    if (there_open(run, err) < 0)
+        return -1;
     if (session_open_with(&options, &run->session, err) < 0)
         return -1;
     return domain_open(run->session, o->domain, &run->domain, err);
@@ -259,7 +262,7 @@ static void complete(struct run *run)
             note_leftover(run, &err);
         return;
     }
-    if (host_remove_dir(run->runtime_dir, &err) < 0)
+    if (host_remove_dir(run->remote, run->runtime_dir, &err) < 0)
         note_leftover(run, &err);
     if (recover_complete(run->dirfd, &run->intent, &err) < 0)
         note_leftover(run, &err);
@@ -405,11 +408,15 @@ static int open_chain(struct run *run, struct error *err)
 
 static int run_checked(struct run *run, struct error *err)
 {
+    struct recover_through through = {0};
+
     if (open_domain(run, err) < 0)
         return -1;
     if (run->options->kill_only)
         return dry_kill(run, err);
-    if (recover_directory(run->dirfd, run->session, err) < 0 ||
+    through.session = run->session;
+    through.remote = run->remote;
+    if (recover_directory(run->dirfd, &through, err) < 0 ||
         open_chain(run, err) < 0 || power_find(run, err) < 0)
         return -1;
     if (run->powered_off && run->options->start_only)
@@ -428,6 +435,7 @@ static int run_checked(struct run *run, struct error *err)
  */
 static void undo(struct run *run)
 {
+    const struct recover_through through = {run->session, run->remote, false};
     _cleanup_error_ struct error err = ERROR_INIT;
     int r = 0;
 
@@ -443,11 +451,11 @@ static void undo(struct run *run)
     if (run->session)
         session_ignore_stop(run->session);
     if (run->intent_written)
-        r = recover_intent(run->dirfd, run->session, &run->intent, &err);
+        r = recover_intent(run->dirfd, &through, &run->intent, &err);
     else if (run->runtime_dir)
-        r = host_remove_dir(run->runtime_dir, &err);
+        r = host_remove_dir(run->remote, run->runtime_dir, &err);
     if (r == 0) {
-        if (run->socket && run->options->socketfile)
+        if (run->socket && run->options->socketfile && !run->remote)
             recover_remove_socket(run->socket);
         return;
     }
@@ -522,6 +530,8 @@ static void run_done(struct run *run)
     free(run->runtime_dir);
     free(run->socket);
     free(run->scratch_dir);
+    free(run->local_socket);
+    free(run->local_dir);
     lock_release(&run->lockfd);
     closep(&run->dirfd);
 }
@@ -573,6 +583,7 @@ int run_backup(const struct backup_options *options, int argc, char **argv,
     if (!run.committed && !run.kept)
         undo(&run);
     put_back(&run);
+    there_close(&run);
     *ret_hand_over = run.hand_over;
     if (r < 0)
         log_error("%s", error_text(&err));

@@ -8,17 +8,28 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/statvfs.h>
 
+#include "base/cleanup.h"
 #include "base/text.h"
 
 /* Of the whole file system, and at the most. */
 #define RESERVE_SHARE 16
 #define RESERVE_MAX (1ULL << 30)
 
+#define STAT_TIMEOUT_MS 60000
+
 uint64_t scratch_reserve_default(uint64_t size)
 {
     return MIN_OF(size / RESERVE_SHARE, RESERVE_MAX);
+}
+
+static uint64_t reserve_of(const struct run *run, uint64_t size)
+{
+    return run->options->scratch_reserve_given ? run->options->scratch_reserve
+                                               : scratch_reserve_default(size);
 }
 
 /* What is free, and what has to be.  QEMU may be another user: what is kept
@@ -29,13 +40,31 @@ static int look(const struct run *run, uint64_t *ret_free,
 {
     struct statvfs st;
 
-    if (!run->scratch_dir || statvfs(run->scratch_dir, &st) < 0)
+    if (run->remote || !run->scratch_dir || statvfs(run->scratch_dir, &st) < 0)
         return -1;
     *ret_free = (uint64_t)st.f_bavail * st.f_frsize;
-    *ret_reserve =
-        run->options->scratch_reserve_given
-            ? run->options->scratch_reserve
-            : scratch_reserve_default((uint64_t)st.f_blocks * st.f_frsize);
+    *ret_reserve = reserve_of(run, (uint64_t)st.f_blocks * st.f_frsize);
+    return 0;
+}
+
+/* The same on another host, which takes too long to be asked all the time. */
+static int look_there(const struct run *run, uint64_t *ret_free,
+                      uint64_t *ret_reserve)
+{
+    const char *argv[] = {"stat", "-f", "-c", "%a %b %S", "--", NULL, NULL};
+    _cleanup_error_ struct error ignored = ERROR_INIT;
+    _cleanup_free_ char *said = NULL;
+    uint64_t free_blocks = 0, blocks = 0, size = 0;
+
+    argv[5] = run->scratch_dir;
+    if (!run->remote || !run->scratch_dir ||
+        remote_run(run->remote, argv, STAT_TIMEOUT_MS, &said, &ignored) < 0 ||
+        sscanf(said, "%" SCNu64 " %" SCNu64 " %" SCNu64, &free_blocks, &blocks,
+               &size) != 3 ||
+        size == 0 || blocks > UINT64_MAX / size)
+        return -1;
+    *ret_free = free_blocks * size;
+    *ret_reserve = reserve_of(run, blocks * size);
     return 0;
 }
 
@@ -45,7 +74,9 @@ int scratch_check(const struct run *run, struct error *err)
     uint64_t free = 0, reserve = 0;
 
     if (run->powered_off || run->disk_count == 0 ||
-        look(run, &free, &reserve) < 0 || free >= reserve)
+        (look(run, &free, &reserve) < 0 &&
+         look_there(run, &free, &reserve) < 0) ||
+        free >= reserve)
         return 0;
     return error_set_code(
         err, ERR_INPUT, ENOSPC,

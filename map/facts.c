@@ -133,6 +133,6 @@ int map_as_guardian(const struct guardian_facts *facts, struct error *err)
     note(kill_servers(facts, &e), &e, &r, err);
     note(remove_overlays(facts, &e), &e, &r, err);
     if (runtime)
-        note(host_remove_dir(runtime, &e), &e, &r, err);
+        note(host_remove_dir(NULL, runtime, &e), &e, &r, err);
     return r;
 }

@@ -132,7 +132,7 @@ int overlay_stop(struct overlay *own_overlay, struct error *err)
         return 0;
     r = qemu_nbd_stop(take(o->server), err);
     if (r == 0)
-        r = host_sync_file(o->path, err);
+        r = host_sync_file(NULL, o->path, err);
     overlay_free(o);
     return r;
 }

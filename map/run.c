@@ -166,7 +166,7 @@ static void end(struct run *run, bool began, int *status)
     else if (servers_stop(take(run->servers), &err) < 0)
         note_left(run, &err);
     follow_free(take(run->follow));
-    if (run->runtime_dir && host_remove_dir(run->runtime_dir, &err) < 0)
+    if (run->runtime_dir && host_remove_dir(NULL, run->runtime_dir, &err) < 0)
         note_left(run, &err);
     words_done(&run->uris);
     what_done(&run->what);

@@ -34,7 +34,7 @@ static int connect_libvirt(const struct machine_request *r,
 
     if (session_open(r->options->uri, LIBVIRT_TIMEOUT_MS, &s, err) < 0)
         return -1;
-    if (session_is_remote(s))
+    if (session_is_remote(s) && !r->elsewhere)
         return error_set(err, ERR_INPUT,
                          "'%s' is libvirt on another host, but the disks are "
                          "restored on this one",
@@ -319,7 +319,7 @@ void definition_refresh_pool(const struct machine_request *request)
         log_debug("no storage pool is refreshed: %s", error_text(&why));
         return;
     }
-    if (session_is_remote(s))
+    if (session_is_remote(s) && !request->elsewhere)
         return;
     done = define_refresh_pool(s, request->target, &why);
     if (done < 0)

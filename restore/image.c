@@ -103,6 +103,7 @@ static int choose_options(const struct image_task *task,
         read_options(task, &create, err) < 0)
         return -1;
     create.preallocate = task->options->preallocate;
+    create.on = task->on;
     *ret = create;
     return 0;
 }
@@ -143,7 +144,12 @@ static int fill_path(const struct image_task *task, const struct source *source,
                      struct error *err)
 {
     _cleanup_(qemu_nbd_freep) struct qemu_nbd *server = NULL;
-    struct qemu_nbd_options options = {.discard = true, .shared = CLIENTS};
+    struct qemu_nbd_options options = {
+        .on = task->on,
+        .directory = task->servers,
+        .discard = true,
+        .shared = CLIENTS,
+    };
 
     if (source->size % BLOCK_MAX != 0 && task->place->kind != PLACE_DEVICE)
         options.cache = QEMU_CACHE_WRITEBACK;
@@ -154,7 +160,7 @@ static int fill_path(const struct image_task *task, const struct source *source,
         return explain(path, err);
     if (qemu_nbd_stop(take(server), err) < 0)
         return -1;
-    return host_sync_file(path, err);
+    return host_sync_file(task->on, path, err);
 }
 
 static int fill_export(const struct image_task *task,
@@ -192,9 +198,10 @@ static int make_image(const struct image_task *task,
     log_info("%s: compressing the image", task->place->disk->disk);
     if (qemu_img_compress(plain, path, &create, err) < 0)
         return -1;
-    if (unlink(plain) < 0)
+    /* (The plain one there goes with its directory.) */
+    if (!task->on && unlink(plain) < 0)
         return error_errno(err, errno, "remove '%s'", plain);
-    return host_sync_file(path, err);
+    return host_sync_file(task->on, path, err);
 }
 
 /* Data without an index has no hashes that could be checked on the way; its

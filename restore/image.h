@@ -18,8 +18,10 @@ struct image_task {
     const struct restore_options *options;
     const struct backup_set *set;
     const struct place *place;
-    const char *dir;    /* PLACE_IMAGE: the directory in which it is made */
-    const char *socket; /* for qemu-nbd */
+    struct remote *on;   /* NULL: here; else `dir` is there.. */
+    const char *servers; /* ..and this is a private directory there */
+    const char *dir;     /* PLACE_IMAGE: the directory in which it is made */
+    const char *socket;  /* for qemu-nbd */
     struct progress *progress;
     bool *touched; /* set once something of the place may be written; or NULL */
 };

@@ -23,6 +23,8 @@
 #include "vmconfig.h"
 
 struct machine_request {
+    bool elsewhere; /* all of it is for another host: `target` is there, and
+                       targetfd leads to an empty directory */
     const struct restore_options *options;
     const struct backup_set *set;
     const struct chain_point *point;

@@ -77,7 +77,9 @@ static const struct argp_option table[] = {
      "put loader, NVRAM, kernel and initrd to where they were, not beside the "
      "disks",
      3},
-    {"uri", 'U', "URI", 0, "libvirt connection", 3},
+    {"uri", 'U', "URI", 0,
+     "libvirt connection; one by ssh (qemu+ssh://...): restore on that host",
+     3},
 
     {"sample", KEY_SAMPLE, "PERCENT", 0,
      "verify: read only so much of the data (5%), another part each day", 4},
@@ -301,7 +303,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = &o->common;
+        state->child_inputs[0] = &o->ssh;
+        state->child_inputs[1] = &o->common;
         return 0;
     case 'a':
         if (!parse_action(arg, &o->action))
@@ -349,7 +352,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 void restore_options_parse(int argc, char **argv, struct restore_options *ret)
 {
     static const struct argp_child children[] = {
-        {&cli_common_argp, 0, "Output:", 5},
+        {&cli_ssh_argp, 0, "Another host (-U qemu+ssh://...):", 5},
+        {&cli_common_argp, 0, "Output:", 6},
         {0},
     };
     static const struct argp argp = {

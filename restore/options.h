@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "cli/groups.h"
+#include "cli/ssh.h"
 
 enum restore_action {
     ACTION_RESTORE,
@@ -26,6 +27,7 @@ struct target_option {
 
 struct restore_options {
     struct cli_common common;
+    struct cli_ssh ssh; /* for another host that is reached so */
     enum restore_action action;
     const char *input;
     const char *output;   /* NULL unless restoring */

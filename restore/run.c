@@ -28,6 +28,7 @@
 #include "place.h"
 #include "places.h"
 #include "staging.h"
+#include "there.h"
 #include "ticker.h"
 #include "vmconfig.h"
 
@@ -44,7 +45,8 @@ struct run {
     char *target; /* absolute path of the target directory */
     struct staging staging;
     char *runtime_dir;
-    char **names; /* in the target directory, of all that is made */
+    struct there there; /* its remote is NULL: all is here */
+    char **names;       /* in the target directory, of all that is made */
     size_t name_count;
 };
 
@@ -53,10 +55,27 @@ static const struct chain_point *point_of(const struct run *run)
     return &run->set->chain->points[run->selection.point];
 }
 
+/* The output is on another host; what grows here does so in a directory of ours
+ * that is empty.
+ */
+static int open_target_there(struct run *run, struct error *err)
+{
+    if (there_open(run->options, run->guardian, FACT_RUNTIME, &run->there,
+                   err) < 0)
+        return -1;
+    run->targetfd = dir_open(run->there.local_dir, err);
+    if (run->targetfd < 0)
+        return -1;
+    run->target = strdup(run->options->output);
+    return run->target ? 0 : error_memory(err);
+}
+
 static int open_target(struct run *run, struct error *err)
 {
     const char *path = run->options->output;
 
+    if (there_is_wanted(run->options))
+        return open_target_there(run, err);
     if (dir_make(path, 0700, err) < 0)
         return -1;
     run->targetfd = dir_open(path, err);
@@ -93,6 +112,9 @@ static int choose_names(struct run *run, struct error *err)
     for (size_t i = 0; i < machine_name_count(run->machine); i++)
         if (add_name(run, machine_name(run->machine, i), err) < 0)
             return -1;
+    if (run->there.remote)
+        return there_check_names(&run->there, run->target, run->names,
+                                 run->name_count, err);
     for (size_t i = 0; i < run->name_count; i++)
         if (faccessat(run->targetfd, run->names[i], F_OK,
                       AT_SYMLINK_NOFOLLOW) == 0)
@@ -124,13 +146,16 @@ static int announce_socket(struct run *run, struct error *err)
 /* The guardian learns of each before it exists. */
 static int make_private(struct run *run, struct error *err)
 {
+    const char *target = run->there.remote ? run->there.local_dir : run->target;
 
-    if (staging_name(run->targetfd, run->target, &run->staging, err) < 0 ||
+    if (staging_name(run->targetfd, target, &run->staging, err) < 0 ||
         guardian_tell(run->guardian, FACT_STAGING, run->staging.path, err) <
             0 ||
         staging_make(&run->staging, err) < 0)
         return error_prefix(err, "use the directory '%s'",
                             run->options->output);
+    if (run->there.remote)
+        return there_make(&run->there, run->target, err);
     if (run->options->socketfile)
         return announce_socket(run, err);
     if (host_runtime_name(&run->runtime_dir, err) < 0 ||
@@ -148,14 +173,19 @@ static int restore_place(struct run *run, const struct place *p,
         .options = run->options,
         .set = run->set,
         .place = p,
-        .dir = run->staging.path,
+        .on = run->there.remote,
+        .servers = run->there.server_dir,
+        .dir = run->there.remote ? run->there.staging : run->staging.path,
         .progress = progress,
         .touched = touched,
     };
 
     socket = run->options->socketfile
                  ? strdup(run->options->socketfile)
-                 : text_dup_printf("%s/%s", run->runtime_dir, p->disk->disk);
+                 : text_dup_printf("%s/%s",
+                                   run->there.remote ? run->there.local_dir
+                                                     : run->runtime_dir,
+                                   p->disk->disk);
     if (!socket)
         return error_memory(err);
     task.socket = socket;
@@ -244,6 +274,7 @@ static int load_config(struct run *run, struct error *err)
 static int plan_machine(struct run *run, struct error *err)
 {
     run->machine_request = (struct machine_request){
+        .elsewhere = run->there.remote,
         .options = run->options,
         .set = run->set,
         .point = point_of(run),
@@ -258,6 +289,9 @@ static int plan_machine(struct run *run, struct error *err)
 /* Everything gets its place, or nothing does. */
 static int publish(struct run *run, struct error *err)
 {
+    if (run->there.remote)
+        return there_publish(&run->there, run->staging.dirfd, run->target,
+                             run->names, run->name_count, err);
     if (machine_place(run->machine, run->staging.dirfd, err) < 0)
         return -1;
     if (staging_publish(&run->staging, run->names, run->name_count, err) == 0)
@@ -299,10 +333,12 @@ static int clean_up(struct run *run)
     if (left > 0)
         log_warning("a staging directory in '%s' could not be removed",
                     run->options->output);
-    if (run->runtime_dir && host_remove_dir(run->runtime_dir, &err) < 0) {
+    if (run->runtime_dir && host_remove_dir(NULL, run->runtime_dir, &err) < 0) {
         log_warning("%s", error_text(&err));
         left = 1;
     }
+    if (there_close(&run->there) > 0)
+        left = 1;
     free(run->runtime_dir);
     run->runtime_dir = NULL;
     return left;
@@ -371,5 +407,5 @@ int restore_as_guardian(const struct guardian_facts *facts, struct error *err)
         remove_socket(socket);
     if (staging && staging_remove_path(staging, err) < 0)
         return -1;
-    return runtime ? host_remove_dir(runtime, err) : 0;
+    return runtime ? host_remove_dir(NULL, runtime, err) : 0;
 }

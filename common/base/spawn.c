@@ -59,6 +59,27 @@ static int copy_fd(int fd, struct error *err)
     return copy < 0 ? error_errno(err, errno, "copying a descriptor") : copy;
 }
 
+/* Its stdin: what was asked for, a pipe for the input, or nothing. */
+static int open_stdin(const struct spawn_request *req, struct child *c,
+                      int *ret, struct error *err)
+{
+    if (req->input)
+        return make_pipe(ret, &c->in_fd, err);
+    *ret = req->stdin_fd > 0 ? copy_fd(req->stdin_fd, err)
+                             : open_null(O_RDONLY, err);
+    return *ret < 0 ? -1 : 0;
+}
+
+static int open_stdout(const struct spawn_request *req, bool capture,
+                       struct child *c, int *ret, struct error *err)
+{
+    if (capture)
+        return make_pipe(&c->out_fd, ret, err);
+    *ret = req->stdout_fd > 0 ? copy_fd(req->stdout_fd, err)
+                              : open_null(O_WRONLY, err);
+    return *ret < 0 ? -1 : 0;
+}
+
 /* Start it; with `capture` its stdout is a pipe. */
 static struct child *start(const struct spawn_request *req, bool capture,
                            struct error *err)
@@ -69,18 +90,9 @@ static struct child *start(const struct spawn_request *req, bool capture,
 
     if (!c)
         return NULL;
-    if (req->input) {
-        if (make_pipe(&in_fd, &c->in_fd, err) < 0)
-            return NULL;
-    } else if ((in_fd = open_null(O_RDONLY, err)) < 0) {
+    if (open_stdin(req, c, &in_fd, err) < 0 ||
+        open_stdout(req, capture, c, &out_fd, err) < 0)
         return NULL;
-    }
-    if (capture) {
-        if (make_pipe(&c->out_fd, &out_fd, err) < 0)
-            return NULL;
-    } else if ((out_fd = open_null(O_WRONLY, err)) < 0) {
-        return NULL;
-    }
     c->err_fd = req->stderr_fd > 0 ? copy_fd(req->stderr_fd, err)
                                    : open_stderr_file(err);
     if (c->err_fd < 0)

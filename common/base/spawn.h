@@ -29,6 +29,9 @@ struct spawn_request {
     const char *const *argv;    /* NULL-terminated; [0] is found through PATH */
     const char *input;          /* for its stdin; NULL: /dev/null */
     size_t input_len;           /* bytes */
+    int stdin_fd;               /* > 0: its stdin instead; stays ours too */
+    int stdout_fd;              /* > 0: its stdout, and nothing is captured;
+                                 * stays ours too */
     int pass_fd;                /* > 0: becomes its descriptor 3, announced by
                                  * LISTEN_FDS=1 and LISTEN_PID; stays ours too */
     size_t output_max;          /* bytes to capture; 0: SPAWN_OUTPUT_MAX */
@@ -51,8 +54,9 @@ must_check int spawn_run(const struct spawn_request *req, int timeout_ms,
 
 struct child;
 
-/* Start a program and let it run.  Its stdout is /dev/null.  (`input` is not
- * possible here beyond what a pipe takes, 64 KiB: ERR_INPUT.)
+/* Start a program and let it run.  Its stdout is /dev/null unless the request
+ * says otherwise.  (`input` is not possible here beyond what a pipe takes, 64
+ * KiB: ERR_INPUT.)
  */
 must_check int spawn_start(const struct spawn_request *req, struct child **ret,
                            struct error *err);

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "host/remote.h"
 
 static bool is_runtime_name(const char *path)
 {
@@ -112,12 +113,24 @@ static int empty_dir(int own_fd, const char *path, struct error *err)
     return errno ? error_errno(err, errno, "read '%s'", path) : 0;
 }
 
-int host_remove_dir(const char *path, struct error *err)
+/* The agent there can remove what it was told of. */
+static int remove_there(struct remote *on, const char *path, struct error *err)
+{
+    static const char key[] = "removed";
+
+    if (remote_tell(on, key, REMOTE_DIR, path, NULL, NULL, err) < 0)
+        return -1;
+    return remote_undo(on, key, err);
+}
+
+int host_remove_dir(struct remote *on, const char *path, struct error *err)
 {
     int fd;
 
     if (check_name(path, err) < 0)
         return -1;
+    if (on)
+        return remove_there(on, path, err);
     fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT
@@ -130,10 +143,13 @@ int host_remove_dir(const char *path, struct error *err)
     return 0;
 }
 
-int host_sync_file(const char *path, struct error *err)
+int host_sync_file(struct remote *on, const char *path, struct error *err)
 {
+    const char *argv[] = {"sync", "--", path, NULL};
     _cleanup_close_ int fd = -1;
 
+    if (on)
+        return remote_run(on, argv, -1, NULL, err);
     fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
         return error_errno(err, errno, "open '%s' to make it durable", path);

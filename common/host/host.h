@@ -14,6 +14,8 @@
 #include "base/error.h"
 #include "base/macro.h"
 
+struct remote;
+
 /* Runtime directories are this and HOST_RUNTIME_DIGITS lower case hex digits.
  */
 #define HOST_RUNTIME_PREFIX "/var/tmp/virtnbdbackup."
@@ -36,15 +38,19 @@ must_check int host_runtime_make(const char *path, uid_t uid, gid_t gid,
 must_check int host_runtime_dir(uid_t uid, gid_t gid, char **ret_path,
                                 struct error *err);
 
-/* Remove a runtime directory and the files in it; fine if it is not there.
- * Follows no symbolic links and enters no directories.  ERR_INPUT: `path` is
+/* Remove a runtime directory and the files in it, here (NULL) or on another
+ * host; fine if it is not there.  Follows no symbolic links and enters no
+ * directories.  ERR_INPUT: `path` is
  * not a name as above, nothing was touched.
  */
-must_check int host_remove_dir(const char *path, struct error *err);
+must_check int host_remove_dir(struct remote *on, const char *path,
+                               struct error *err);
 
-/* Make the content of the file `path` durable, through any cache that programs
- * used for writing it.  (Its name is made durable by file_sync_dir.)
+/* Make the content of the file `path` durable, here (NULL) or on another host,
+ * through any cache that programs used for writing it.  (Its name is made
+ * durable by file_sync_dir.)
  */
-must_check int host_sync_file(const char *path, struct error *err);
+must_check int host_sync_file(struct remote *on, const char *path,
+                              struct error *err);
 
 #endif

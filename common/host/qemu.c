@@ -15,6 +15,7 @@
 #include "base/spawn.h"
 #include "base/text.h"
 #include "host/qemu_private.h"
+#include "host/remote.h"
 
 #define INFO_TIMEOUT_MS 60000
 #define INFO_SIZE_MAX (1 * MIB)
@@ -60,20 +61,31 @@ int qemu_missing_hint(struct error *err)
     return -1;
 }
 
-int qemu_img_info(const char *path, char **ret_json, struct error *err)
+/* The same program, here or there. */
+static int run_tool(struct remote *on, const char *const *argv, int timeout_ms,
+                    char **ret_out, struct error *err)
+{
+    struct spawn_request req = {.argv = argv};
+
+    if (on)
+        return remote_run(on, argv, timeout_ms, ret_out, err);
+    if (spawn_run(&req, timeout_ms, ret_out, NULL, err) < 0)
+        return qemu_missing_hint(err);
+    return 0;
+}
+
+int qemu_img_info(struct remote *on, const char *path, char **ret_json,
+                  struct error *err)
 {
     _cleanup_free_ char *file = qemu_file_argument(path);
     _cleanup_free_ char *json = NULL;
     const char *argv[] = {"qemu-img",      "info", "--output=json",
                           "--force-share", file,   NULL};
-    struct spawn_request req = {.argv = argv};
 
     if (!file)
         return error_memory(err);
-    if (spawn_run(&req, INFO_TIMEOUT_MS, &json, NULL, err) < 0) {
-        qemu_missing_hint(err);
+    if (run_tool(on, argv, INFO_TIMEOUT_MS, &json, err) < 0)
         return error_prefix(err, "examine the image '%s'", path);
-    }
     *ret_json = take(json);
     return 0;
 }

@@ -18,6 +18,8 @@
 #include "base/error.h"
 #include "base/macro.h"
 
+struct remote;
+
 /* Images. */
 
 /* What `qemu-img info` says of an image: a value without pointers to free. */
@@ -40,11 +42,11 @@ struct qemu_image {
     bool corrupt;
 };
 
-/* Run `qemu-img info` on `path`, also while a guest uses it.  `*ret_json` is
- * the caller's.
+/* Run `qemu-img info` on `path`, here (NULL) or on another host, also while a
+ * guest uses it.  `*ret_json` is the caller's.
  */
-must_check int qemu_img_info(const char *path, char **ret_json,
-                             struct error *err);
+must_check int qemu_img_info(struct remote *on, const char *path,
+                             char **ret_json, struct error *err);
 
 /* Read such JSON, also from a backup set that somebody tampered with.  Keys
  * that we do not need are ignored; duplicates, wrong types and values out of
@@ -77,6 +79,8 @@ struct qemu_create {
     bool preallocate;    /* write all of it once, so that it has its room */
     const char *backing; /* NULL, or an NBD URI of ours: an overlay of
                             what is served there, of its size */
+    struct remote *on;   /* NULL: here; else there (without backing), in a
+                            directory that nobody else can enter */
 };
 
 /* Like `image`, of that size.  Backing file, data file and encryption are not
@@ -117,6 +121,11 @@ enum qemu_aio {
 
 /* All zero: one client, read and write, discards ignored. */
 struct qemu_nbd_options {
+    struct remote *on; /* NULL: here.  Else the image is there, and the server
+                          too, whose socket is forwarded; and `directory` is a
+                          private one of ours there (remote_make_dir), for what
+                          it needs beside the image */
+    const char *directory;
     bool read_only;
     enum qemu_cache cache;
     enum qemu_aio aio;
@@ -144,9 +153,12 @@ must_check int qemu_nbd_start(const char *path, const char *format,
 enum qemu_cache qemu_nbd_cache(const struct qemu_nbd *server);
 enum qemu_aio qemu_nbd_aio(const struct qemu_nbd *server);
 
+/* -1 for a server on another host. */
 pid_t qemu_nbd_pid(const struct qemu_nbd *server);
 
-/* Readable once it has ended by itself; for poll.  Belongs to the server. */
+/* Readable once it has ended by itself; for poll.  Belongs to the server.  -1
+ * for a server on another host.
+ */
 int qemu_nbd_fd(const struct qemu_nbd *server);
 
 /* Let it write what it still has, and end; all clients should be gone and have

@@ -15,6 +15,7 @@
 #include "base/spawn.h"
 #include "base/text.h"
 #include "host/qemu_private.h"
+#include "host/remote.h"
 
 #define CREATE_TIMEOUT_MS 600000
 
@@ -97,6 +98,50 @@ static int run(const char *const *argv, int fd, int timeout_ms,
     return 0;
 }
 
+/* There the name is all we have of it. */
+static int create_there(const char *path, const struct qemu_create *c,
+                        struct error *err)
+{
+    _cleanup_free_ char *options = build_options(c);
+    char size[24];
+    const char *make[] = {"qemu-img", "create", "-q", "-f", c->format,
+                          "-o",       options,  path, size, NULL};
+    const char *mode[] = {"chmod", "0600", "--", path, NULL};
+    /* It rounds up; the file is to be as long as the disk. */
+    const char *cut[] = {"truncate", "-s", size, "--", path, NULL};
+    int taken = remote_exists(c->on, path, err);
+
+    if (taken < 0)
+        return -1;
+    if (taken)
+        return error_set(err, ERR_EXISTS,
+                         "something with that name is already there");
+    if (!options)
+        return error_memory(err);
+    snprintf(size, sizeof(size), "%" PRIu64, c->virtual_size);
+    if (remote_run(c->on, make, c->preallocate ? -1 : CREATE_TIMEOUT_MS, NULL,
+                   err) < 0 ||
+        remote_run(c->on, mode, CREATE_TIMEOUT_MS, NULL, err) < 0)
+        return -1;
+    return strcmp(c->format, "raw") == 0
+               ? remote_run(c->on, cut, CREATE_TIMEOUT_MS, NULL, err)
+               : 0;
+}
+
+static int compress_there(const char *source, const char *path,
+                          const char *options, struct remote *on,
+                          struct error *err)
+{
+    const char *argv[] = {"qemu-img", "convert", "-c",    "-W", "-f",
+                          "qcow2",    "-O",      "qcow2", "-o", options,
+                          source,     path,      NULL};
+    const char *mode[] = {"chmod", "0600", "--", path, NULL};
+
+    if (remote_run(on, argv, -1, NULL, err) < 0)
+        return -1;
+    return remote_run(on, mode, CREATE_TIMEOUT_MS, NULL, err);
+}
+
 static int fill(int fd, const struct qemu_create *c, struct error *err)
 {
     _cleanup_free_ char *options = build_options(c);
@@ -145,8 +190,11 @@ int qemu_img_create(const char *path, const struct qemu_create *create,
 {
     _cleanup_close_ int fd = -1;
 
-    if (check(create, err) < 0)
+    if (check(create, err) < 0 ||
+        (create->on && create_there(path, create, err) < 0))
         return error_prefix(err, "create the image '%s'", path);
+    if (create->on)
+        return 0;
     fd = make_file(path, err);
     if (fd < 0)
         return error_prefix(err, "create the image '%s'", path);
@@ -170,8 +218,12 @@ int qemu_img_compress(const char *plain, const char *path,
 
     if (!source || !options)
         return error_memory(err);
-    if (check(create, err) < 0)
+    if (check(create, err) < 0 ||
+        (create->on &&
+         compress_there(source, path, options, create->on, err) < 0))
         return error_prefix(err, "compress the image '%s'", path);
+    if (create->on)
+        return 0;
     fd = make_file(path, err);
     if (fd < 0)
         return error_prefix(err, "compress the image '%s'", path);

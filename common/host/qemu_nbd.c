@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,10 @@
 
 #include "base/spawn.h"
 #include "base/text.h"
+#include "base/words.h"
 #include "host/listen.h"
 #include "host/qemu_private.h"
+#include "host/remote.h"
 
 #define START_TIMEOUT_MS 60000
 #define END_TIMEOUT_MS 10000   /* for one that has said it ends */
@@ -24,19 +27,39 @@
 struct qemu_nbd {
     char *path;
     char *socket_path;
-    bool bound; /* the socket's name is ours to remove */
-    struct child *child;
+    bool bound;          /* the socket's name is ours to remove */
+    struct child *child; /* NULL for one on another host */
+    struct remote *on;
+    char *base; /* there: of its files, and its name for the agent behind '/' */
+    char *said; /* there: what it complained of, once it has ended */
     enum qemu_cache cache;
     enum qemu_aio aio;
 };
+
+static const char *key_of(const struct qemu_nbd *s)
+{
+    return strrchr(s->base, '/') + 1;
+}
+
+/* As child_free does it here. */
+static void end_there(struct qemu_nbd *s)
+{
+    int r = remote_undo(s->on, key_of(s), NULL);
+
+    (void)r;
+}
 
 void qemu_nbd_free(struct qemu_nbd *s)
 {
     if (!s)
         return;
     child_free(s->child);
+    if (s->base)
+        end_there(s);
     if (s->bound)
         unlink(s->socket_path);
+    free(s->base);
+    free(s->said);
     free(s->socket_path);
     free(s->path);
     free(s);
@@ -54,12 +77,12 @@ enum qemu_aio qemu_nbd_aio(const struct qemu_nbd *server)
 
 pid_t qemu_nbd_pid(const struct qemu_nbd *server)
 {
-    return child_pid(server->child);
+    return server->child ? child_pid(server->child) : -1;
 }
 
 int qemu_nbd_fd(const struct qemu_nbd *server)
 {
-    return child_fd(server->child);
+    return server->child ? child_fd(server->child) : -1;
 }
 
 static struct qemu_nbd *server_new(const char *path, const char *socket_path)
@@ -87,6 +110,8 @@ static bool can_direct(const char *path)
 static void choose_modes(struct qemu_nbd *s, const struct qemu_nbd_options *o)
 {
     s->cache = o->cache;
+    if (s->cache == QEMU_CACHE_AUTO && s->on)
+        s->cache = QEMU_CACHE_WRITEBACK;
     if (s->cache == QEMU_CACHE_AUTO)
         s->cache = can_direct(s->path) ? QEMU_CACHE_NONE : QEMU_CACHE_WRITEBACK;
     s->aio = o->aio;
@@ -107,32 +132,40 @@ static const char *aio_argument(enum qemu_aio aio)
     }
 }
 
-static int run_server(struct qemu_nbd *s, const char *format,
-                      const struct qemu_nbd_options *o, int listen_fd,
-                      struct error *err)
+/* Its command line, but the socket and what follows it. */
+static void build_argv(const struct qemu_nbd *s, const char *format,
+                       const struct qemu_nbd_options *o, struct words *argv)
 {
-    const char *argv[16] = {"qemu-nbd", "--persistent", "--format", format};
-    struct spawn_request req = {
-        .argv = argv, .pass_fd = listen_fd, .die_with_us = true};
-    char shared[24];
-    size_t n = 4;
+    static const char *const start[] = {"qemu-nbd", "--persistent", "--format"};
 
-    snprintf(shared, sizeof(shared), "--shared=%u", o->shared ? o->shared : 1);
-    argv[n++] = shared;
-    argv[n++] =
-        s->cache == QEMU_CACHE_NONE ? "--cache=none" : "--cache=writeback";
-    argv[n++] = aio_argument(s->aio);
+    for (size_t i = 0; i < array_size(start); i++)
+        words_add(argv, "%s", start[i]);
+    words_add(argv, "%s", format);
+    words_add(argv, "--shared=%u", o->shared ? o->shared : 1);
+    words_add(argv, "--cache=%s",
+              s->cache == QEMU_CACHE_NONE ? "none" : "writeback");
+    words_add(argv, "%s", aio_argument(s->aio));
     if (o->read_only)
-        argv[n++] = "--read-only";
+        words_add(argv, "--read-only");
     if (o->discard)
-        argv[n++] = "--discard=unmap";
+        words_add(argv, "--discard=unmap");
     if (o->detect_zeroes)
-        argv[n++] = o->discard ? "--detect-zeroes=unmap" : "--detect-zeroes=on";
+        words_add(argv, "--detect-zeroes=%s", o->discard ? "unmap" : "on");
     if (o->bitmap) {
-        argv[n++] = "--bitmap";
-        argv[n++] = o->bitmap;
+        words_add(argv, "--bitmap");
+        words_add(argv, "%s", o->bitmap);
     }
-    argv[n++] = s->path;
+}
+
+static int run_here(struct qemu_nbd *s, struct words *argv, int listen_fd,
+                    struct error *err)
+{
+    struct spawn_request req = {.pass_fd = listen_fd, .die_with_us = true};
+
+    words_add(argv, "%s", s->path);
+    if (words_end(argv, err) < 0)
+        return -1;
+    req.argv = words_list(argv);
     if (spawn_start(&req, &s->child, err) < 0)
         return qemu_missing_hint(err);
     return 0;
@@ -168,6 +201,37 @@ static const char *sentence(char *stderr_text)
     return text[0] ? text : "no reason given";
 }
 
+/* There it makes its socket itself, and says by its file of the process id that
+ * it listens.
+ */
+static int run_there(struct qemu_nbd *s, struct words *argv, struct error *err)
+{
+    _cleanup_free_ char *there = text_dup_printf("%s.nbd", s->base);
+    _cleanup_error_ struct error why = ERROR_INIT;
+
+    words_add(argv, "--socket=%s", there ? there : "");
+    words_add(argv, "--pid-file=%s.pid", s->base);
+    words_add(argv, "%s", s->path);
+    if (!there)
+        return error_memory(err);
+    if (words_end(argv, err) < 0)
+        return -1;
+    if (remote_serve(s->on, key_of(s), s->base, words_list(argv), &why) < 0) {
+        if (why.kind != ERR_CHILD) {
+            error_move(err, &why);
+            return -1;
+        }
+        free(take(s->base)); /* it has ended */
+        s->said = strdup(error_text(&why));
+        if (!s->said)
+            return error_memory(err);
+        for (char *c = s->said; *c; c++)
+            *c = *c == '\t' ? '\n' : *c;
+        return error_set(err, ERR_CHILD, "qemu-nbd: %s", sentence(s->said));
+    }
+    return remote_forward(s->on, s->socket_path, there, err);
+}
+
 /* It has ended, or is about to: why? */
 static int why_ended(struct qemu_nbd *s, struct error *err)
 {
@@ -187,21 +251,41 @@ static int why_ended(struct qemu_nbd *s, struct error *err)
                           sentence(text));
 }
 
+static int start_there(struct qemu_nbd *s, const char *format,
+                       const struct qemu_nbd_options *options,
+                       struct error *err)
+{
+    _cleanup_words_ struct words argv = WORDS_INIT;
+    static atomic_uint count; /* names that were used are never used again */
+
+    s->base = text_dup_printf("%s/nbd%u", options->directory,
+                              atomic_fetch_add(&count, 1));
+    if (!s->base)
+        return error_memory(err);
+    build_argv(s, format, options, &argv);
+    return run_there(s, &argv, err);
+}
+
 static int start(struct qemu_nbd *s, const char *format,
                  const struct qemu_nbd_options *options, struct error *err)
 {
+    _cleanup_words_ struct words argv = WORDS_INIT;
     struct listen_address address;
     _cleanup_close_ int listen_fd = -1;
     int r;
 
     if (options->shared > CLIENTS_MAX)
         return error_set(err, ERR_INPUT, "more than %d clients", CLIENTS_MAX);
+    s->on = options->on;
     choose_modes(s, options);
+    if (s->on)
+        return start_there(s, format, options, err);
     if (listen_unix(s->socket_path, &address, err) < 0 ||
         listen_on(&address, &listen_fd, err) < 0)
         return -1;
     s->bound = true;
-    if (run_server(s, format, options, listen_fd, err) < 0)
+    build_argv(s, format, options, &argv);
+    if (run_here(s, &argv, listen_fd, err) < 0)
         return -1;
     /* With ours closed, the end of the server is the end of the socket. */
     closep(&listen_fd);
@@ -240,14 +324,11 @@ static bool is_harmless(const char *line)
     return line[0] == '\0';
 }
 
-static int check_complaints(struct qemu_nbd *s, struct error *err)
+static int check_complaints(char *text, struct error *err)
 {
-    _cleanup_free_ char *text = child_stderr_tail(s->child, STDERR_MAX);
     char *rest = text;
     char *line;
 
-    if (!text)
-        return error_memory(err);
     while ((line = strsep(&rest, "\n")))
         if (!is_harmless(line))
             return error_set(err, ERR_CHILD, "qemu-nbd: %s", sentence(line));
@@ -276,14 +357,31 @@ static int end(struct qemu_nbd *s, struct error *err)
         return error_set(err, ERR_CHILD, "qemu-nbd cannot be waited for");
     if (child_wait(s->child, 0, err) < 0)
         return -1;
-    return check_complaints(s, err);
+    s->said = child_stderr_tail(s->child, STDERR_MAX);
+    return s->said ? check_complaints(s->said, err) : error_memory(err);
+}
+
+/* The same there. */
+static int stop_there(struct qemu_nbd *s, struct error *err)
+{
+    int status = 0;
+
+    if (remote_stop(s->on, key_of(s), &status, &s->said, err) < 0)
+        return -1;
+    free(take(s->base));
+    for (char *c = s->said; *c; c++)
+        *c = *c == '\t' ? '\n' : *c;
+    if (status != 0)
+        return error_set_code(err, ERR_CHILD, status, "qemu-nbd: %s",
+                              sentence(s->said));
+    return check_complaints(s->said, err);
 }
 
 int qemu_nbd_stop(struct qemu_nbd *own_server, struct error *err)
 {
     _cleanup_(qemu_nbd_freep) struct qemu_nbd *s = own_server;
 
-    if (end(s, err) < 0)
+    if ((s->on ? stop_there(s, err) : end(s, err)) < 0)
         return error_prefix(err, "close the image '%s'", s->path);
     return 0;
 }

@@ -254,13 +254,17 @@ static int connect_run(struct call *call maybe_unused,
     return 0; /* the connection is all we wanted */
 }
 
+const char *session_choose_uri(const char *uri)
+{
+    return uri && uri[0] ? uri : default_uri();
+}
+
 int session_open_with(const struct session_options *options,
                       struct session **ret, struct error *err)
 {
     _cleanup_(session_unrefp) struct session *s = calloc(1, sizeof(*s));
     _cleanup_(call_freep) struct call *call = NULL;
-    const char *uri =
-        options->uri && options->uri[0] ? options->uri : default_uri();
+    const char *uri = session_choose_uri(options->uri);
 
     if (loop_ensure(err) < 0)
         return -1;

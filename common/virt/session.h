@@ -40,6 +40,11 @@ struct session_options {
     int timeout_ms;       /* for the connection and for each call after it */
 };
 
+/* The URI that a session is opened with where the user said `uri`, which may
+ * be NULL or "".
+ */
+const char *session_choose_uri(const char *uri);
+
 /* Connect.  ERR_LIBVIRT with libvirt's reason, ERR_TIMEOUT, ERR_STOPPED.  No
  * error shows the password.
  */

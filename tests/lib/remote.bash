@@ -229,9 +229,7 @@ _far_strangers() {
 
 # Files and sockets that come and go there.
 _far_files() {
-    far_run find /var/tmp /tmp "$LAB/far" "$FAR_SHARED" -xdev -mindepth 1 \
-        ! -name go ! -name ready -path "$LAB/far/*" -print -o \
-        -path '/var/tmp/*' -print | sort
+    far_run find /var/tmp "$LAB/far" -mindepth 1 | sort
 }
 
 # far_baseline
@@ -289,4 +287,18 @@ far_stop() {
     ip link del "$FAR_LINK" 2>/dev/null
     FAR_PID=
     return 0
+}
+
+# far_clean
+#   Remove the guests and the disks there: for the end of a test.
+far_clean() {
+    local name
+    [ -n "$FAR_PID" ] || return 0
+    for name in $(far lab_virsh list --name --all); do
+        far lab_virsh destroy "$name" >/dev/null 2>&1
+        far lab_virsh undefine --nvram --checkpoints-metadata "$name" \
+            >/dev/null 2>&1
+    done
+    far_run find "$FAR_DISKS" -mindepth 1 -delete
+    far_baseline
 }

@@ -38,10 +38,10 @@ static void test_make_and_remove(void)
                 "exists");
     snprintf(file, sizeof(file), "%s/nbd", a);
     put_file(file, "x");
-    CHECK_OK(host_remove_dir(a, &err), &err);
+    CHECK_OK(host_remove_dir(NULL, a, &err), &err);
     CHECK(!is_there(a));
-    CHECK_OK(host_remove_dir(a, &err), &err);
-    CHECK_OK(host_remove_dir(b, &err), &err);
+    CHECK_OK(host_remove_dir(NULL, a, &err), &err);
+    CHECK_OK(host_remove_dir(NULL, b, &err), &err);
 }
 
 /* Whoever wrote the name: only ours are removed. */
@@ -65,7 +65,8 @@ static void test_other_names(void)
     _cleanup_error_ struct error err = ERROR_INIT;
 
     for (size_t i = 0; i < array_size(bad); i++) {
-        CHECK_FAILS(host_remove_dir(bad[i], &err), &err, "is not the name");
+        CHECK_FAILS(host_remove_dir(NULL, bad[i], &err), &err,
+                    "is not the name");
         CHECK_FAILS(host_runtime_make(bad[i], (uid_t)-1, (gid_t)-1, &err), &err,
                     "is not the name");
     }
@@ -89,18 +90,18 @@ static void test_traps(void)
     CHECK(symlink(outside, name) == 0);
     snprintf(name, sizeof(name), "%s/dirlink", dir);
     CHECK(symlink(scratch, name) == 0);
-    CHECK_OK(host_remove_dir(dir, &err), &err);
+    CHECK_OK(host_remove_dir(NULL, dir, &err), &err);
     CHECK(!is_there(dir));
 
     CHECK(mkdir(dir, 0700) == 0);
     snprintf(name, sizeof(name), "%s/sub", dir);
     CHECK(mkdir(name, 0700) == 0);
-    CHECK_FAILS(host_remove_dir(dir, &err), &err, "/sub'");
+    CHECK_FAILS(host_remove_dir(NULL, dir, &err), &err, "/sub'");
     CHECK(is_there(name));
     CHECK(rmdir(name) == 0 && rmdir(dir) == 0);
 
     CHECK(symlink(scratch, dir) == 0);
-    CHECK_FAILS(host_remove_dir(dir, &err), &err, "open");
+    CHECK_FAILS(host_remove_dir(NULL, dir, &err), &err, "open");
     CHECK_FAILS(host_runtime_make(dir, (uid_t)-1, (gid_t)-1, &err), &err,
                 "exists");
     CHECK(unlink(dir) == 0);
@@ -121,14 +122,14 @@ static void test_owner(void)
         CHECK_OK(host_runtime_dir(0, 0, &dir, &err), &err);
         REQUIRE(dir);
         CHECK_EQ_U64(mode_of(dir), 01733);
-        CHECK_OK(host_remove_dir(dir, &err), &err);
+        CHECK_OK(host_remove_dir(NULL, dir, &err), &err);
         return;
     }
     CHECK_OK(host_runtime_dir(NOBODY, NOBODY, &dir, &err), &err);
     REQUIRE(dir);
     CHECK(lstat(dir, &st) == 0 && st.st_uid == NOBODY && st.st_gid == NOBODY);
     CHECK_EQ_U64(mode_of(dir), 0700);
-    CHECK_OK(host_remove_dir(dir, &err), &err);
+    CHECK_OK(host_remove_dir(NULL, dir, &err), &err);
 
     fflush(stdout);
     pid = fork();
@@ -138,7 +139,7 @@ static void test_owner(void)
         if (setgid(NOBODY) < 0 || setuid(NOBODY) < 0 ||
             host_runtime_dir(0, 0, &own, NULL) < 0)
             _exit(1);
-        _exit(mode_of(own) == 01733 && host_remove_dir(own, NULL) == 0 &&
+        _exit(mode_of(own) == 01733 && host_remove_dir(NULL, own, NULL) == 0 &&
                       !is_there(own)
                   ? 0
                   : 2);
@@ -152,9 +153,9 @@ static void test_sync(void)
     _cleanup_error_ struct error err = ERROR_INIT;
     const char *path = scratch_path("file");
 
-    CHECK_FAILS(host_sync_file(path, &err), &err, "No such file");
+    CHECK_FAILS(host_sync_file(NULL, path, &err), &err, "No such file");
     put_file(path, "x");
-    CHECK_OK(host_sync_file(path, &err), &err);
+    CHECK_OK(host_sync_file(NULL, path, &err), &err);
 }
 
 int main(void)

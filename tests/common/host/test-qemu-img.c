@@ -11,7 +11,7 @@ static int examine(const char *path, struct qemu_image *ret, struct error *err)
 {
     _cleanup_free_ char *json = NULL;
 
-    if (qemu_img_info(path, &json, err) < 0)
+    if (qemu_img_info(NULL, path, &json, err) < 0)
         return -1;
     return qemu_info_parse(json, ret, err);
 }
@@ -186,10 +186,10 @@ static void test_info_fails(void)
     _cleanup_free_ char *json = NULL;
     _cleanup_free_ char *path = strdup(getenv("PATH"));
 
-    CHECK_FAILS(qemu_img_info(scratch_path("absent"), &json, &err), &err,
+    CHECK_FAILS(qemu_img_info(NULL, scratch_path("absent"), &json, &err), &err,
                 "No such file");
     setenv("PATH", "/nonexistent", 1);
-    CHECK_FAILS(qemu_img_info(scratch_path("absent"), &json, &err), &err,
+    CHECK_FAILS(qemu_img_info(NULL, scratch_path("absent"), &json, &err), &err,
                 "qemu-utils");
     setenv("PATH", path, 1);
 }

@@ -100,7 +100,7 @@ static void test_modes(void)
         printf("# cache %d aio %d: up in %.1f ms, down in %.1f ms\n",
                all[i].cache, all[i].aio, -begin, now() - started);
         CHECK(!is_there(name));
-        CHECK_OK(host_sync_file(image, &err), &err);
+        CHECK_OK(host_sync_file(NULL, image, &err), &err);
         CHECK(io("qcow2", image, "read -P 7 1M 3M") == 0);
         CHECK(io("qcow2", image, "read -P 0 4M 60M") == 0);
     }

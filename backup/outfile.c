@@ -12,10 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <zlib.h>
-
 #include "base/cleanup.h"
-#include "set/marks.h"
+#include "set/adler.h"
 #include "wake.h"
 
 /* A run of hole blocks shorter than this is written as zeroes: one large
@@ -95,7 +93,7 @@ static void write_job(struct job *job)
     struct outfile *o = s->file;
     struct error err = ERROR_INIT;
 
-    s->adler = (uint32_t)adler32(1, s->data, (uInt)s->used);
+    s->adler = adler_add(ADLER_NOTHING, s->data, s->used);
     /* The file's last block is written whole and cut later. */
     memset(s->data + s->used, 0, (OUT_BLOCK - s->used % OUT_BLOCK) % OUT_BLOCK);
     if (write_segment(s, &err) < 0)
@@ -123,7 +121,7 @@ int outfile_open(struct sink *sink, const char *name, unsigned count,
     o->progress = progress;
     o->wake_fd = wake_fd;
     o->count = count;
-    o->adler = 1;
+    o->adler = ADLER_NOTHING;
     o->name = strdup(name);
     o->ring = calloc(count, sizeof(*o->ring));
     if (!o->name || !o->ring) {
@@ -175,12 +173,7 @@ void outfile_submit(struct outfile *o, struct out_segment *s)
 
 static void sum_zeroes(struct outfile *o, uint64_t end)
 {
-    uint64_t gap = end - o->summed;
-
-    if (gap == 0)
-        return;
-    o->adler =
-        (uint32_t)adler32_combine(o->adler, adler_zeroes(gap), (z_off_t)gap);
+    o->adler = adler_add_zeroes(o->adler, end - o->summed);
     o->summed = end;
 }
 
@@ -234,8 +227,7 @@ int outfile_collect(struct outfile *o, struct error *err)
         o->head++;
         segment_give(o->pool, take(s->memory));
         sum_zeroes(o, s->offset);
-        o->adler =
-            (uint32_t)adler32_combine(o->adler, s->adler, (z_off_t)s->used);
+        o->adler = adler_join(o->adler, s->adler, s->used);
         o->summed += s->used;
         collected = 1;
     }

@@ -28,7 +28,7 @@ export LC_ALL=C
 
 build_packages='gcc libc6-dev meson ninja-build pkg-config perl
     libvirt-dev libnbd-dev libxml2-dev liblz4-dev zlib1g-dev libjansson-dev
-    libxxhash-dev libarchive-dev nbdkit-plugin-dev'
+    libxxhash-dev libdeflate-dev libarchive-dev nbdkit-plugin-dev'
 demo_packages='libvirt-daemon-system libvirt-daemon libvirt-clients
     libvirt-daemon-driver-qemu qemu-system-x86 qemu-system-common qemu-utils
     procps util-linux'
@@ -45,7 +45,7 @@ check_optional='clang-format-14 virtnbdbackup ovmf'
 
 build_programs='cc meson ninja pkg-config pod2man'
 build_modules='libvirt libvirt-qemu libnbd libxml-2.0 liblz4 zlib jansson
-    libxxhash libarchive nbdkit'
+    libxxhash libdeflate libarchive nbdkit'
 deb_programs='dpkg-buildpackage dh lintian'
 rpm_programs='rpmbuild'
 demo_programs='libvirtd virsh qemu-system-x86_64 qemu-img qemu-nbd qemu-io

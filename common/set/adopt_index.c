@@ -5,14 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <zlib.h>
-
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/stop.h"
+#include "set/adler.h"
 #include "set/adopt_private.h"
 #include "set/index.h"
-#include "set/marks.h"
 #include "stream/codec.h"
 #include "stream/reader.h"
 
@@ -28,7 +26,7 @@ struct job {
     int fd;        /* owned */
     uint64_t size; /* of the file */
     uint64_t at;   /* `adler` is that of the bytes before */
-    uLong adler;
+    uint32_t adler;
     unsigned char *plain;  /* INDEX_PLAIN_MAX */
     unsigned char *stored; /* codec_bound(INDEX_PLAIN_MAX) */
     struct codec *codec;
@@ -62,7 +60,7 @@ static int read_at(void *opaque, uint64_t offset, void *buf, size_t len,
         return error_set(err, ERR_DAMAGED, "'%s' ends before byte %llu",
                          j->name, (unsigned long long)(offset + len));
     if (offset == j->at) {
-        j->adler = adler32_z(j->adler, buf, len);
+        j->adler = adler_add(j->adler, buf, len);
         j->at += len;
     }
     return 0;
@@ -264,8 +262,7 @@ static int add_raw_part(struct job *j, struct index_record record,
     uint64_t end = record.offset + record.length;
 
     if (record.kind == INDEX_ZERO) {
-        j->adler = adler32_combine(j->adler, adler_zeroes(record.length),
-                                   (z_off_t)record.length);
+        j->adler = adler_add_zeroes(j->adler, record.length);
         j->at = end;
         return index_writer_add(j->writer, &record, err);
     }
@@ -305,7 +302,7 @@ static int job_open(struct job *j, const struct chain *chain,
 {
     j->name = file->file;
     j->size = file->file_size;
-    j->adler = adler32(0, NULL, 0);
+    j->adler = ADLER_NOTHING;
     j->plain = malloc(INDEX_PLAIN_MAX);
     j->stored = malloc(codec_bound(INDEX_PLAIN_MAX));
     if (!j->plain || !j->stored)
@@ -338,6 +335,6 @@ int adopt_index(int dirfd, const struct chain *chain,
     fill->data_size =
         file->raw ? index_writer_data_size(j.writer) : file->meta.data_size;
     fill->zero_size = index_writer_zero_size(j.writer);
-    *ret_adler = (uint32_t)j.adler;
+    *ret_adler = j.adler;
     return 0;
 }

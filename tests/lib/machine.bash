@@ -30,7 +30,7 @@ _machine_packages='systemd systemd-sysv dbus procps apparmor bash-completion
     qemu-system-x86 qemu-utils'
 # What ours depend on, to be installed with them.
 _machine_needs='nbdkit libnbd-bin fuse3 libnbd0 libjansson4 libxxhash0
-    libarchive13 liblz4-1 zlib1g libxml2'
+    libdeflate0 libarchive13 liblz4-1 zlib1g libxml2'
 
 _machine_fail() {
     echo "machine: $*" >&2

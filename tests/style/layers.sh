@@ -43,6 +43,7 @@ jansson.h:  common/set/marks.c common/host/qemu*.c restore/list.c
 jansson.h:  backup/nbdinfo.c common/virt/agent*.c common/cli/report.c
 lz4:        common/stream/codec*.c
 xxhash.h:   common/set/*.c
+libdeflate: common/set/adler.c
 archive:    common/sink/zipper.c
 zlib.h:     common/set/*.c backup/*.c restore/*.c
 argp.h:     common/cli/* backup/options.c restore/options.c map/options.c

@@ -13,8 +13,15 @@
 #include "stream/writer.h"
 #include "survey.h"
 
-/* Reads of PLAN_READ_SIZE in flight; more do not make QEMU faster. */
+/* Connections to read from, where the server takes several. */
+#define CONNECTIONS 2
+
+/* Reads of PLAN_READ_SIZE in flight, over all connections; more do not make
+ * QEMU faster. */
 #define READS_IN_FLIGHT 16
+
+/* Longer than this nobody waits for a connection that is not necessary. */
+#define MORE_TIMEOUT_MS 500
 
 struct text_buffer {
     char *bytes;
@@ -55,6 +62,8 @@ static unsigned share(unsigned memory, size_t each, unsigned least)
 struct copying {
     const struct disk_task *task;
     struct survey survey;
+    struct nbd_conn *conns[CONNECTIONS]; /* the first one is the survey's */
+    size_t conn_count;
     struct plan_totals totals;
     struct progress_disk *progress;
     struct outfile *out;
@@ -116,6 +125,8 @@ static void copying_done(struct copying *c)
 {
     outfile_free(c->out);
     index_writer_free(c->index);
+    for (size_t i = 1; i < c->conn_count; i++)
+        nbd_conn_close(c->conns[i]);
     survey_done(&c->survey);
     closep(&c->wake_fd);
 }
@@ -134,6 +145,31 @@ static int open_output(struct copying *c, struct error *err)
     return outfile_open(task->sink, task->data_file,
                         share(memory, OUT_SEGMENT_SIZE, 2), task->writers,
                         c->progress, c->wake_fd, &c->out, err);
+}
+
+/* More connections to the same export: while the server sends on one, it can
+ * read for the other.  Where it does not take them, one does.
+ */
+static int open_more(struct copying *c, struct error *err)
+{
+    c->conns[0] = c->survey.conn;
+    c->conn_count = 1;
+    while (c->conn_count < CONNECTIONS && nbd_conn_can_multi(c->survey.conn)) {
+        _cleanup_error_ struct error why = ERROR_INIT;
+
+        if (nbd_conn_open(&c->task->target, NULL, MORE_TIMEOUT_MS,
+                          &c->conns[c->conn_count], &why) == 0) {
+            c->conn_count++;
+            continue;
+        }
+        if (why.kind == ERR_STOPPED) {
+            error_move(err, &why);
+            return -1;
+        }
+        log_debug("one connection only: %s", error_text(&why));
+        break;
+    }
+    return 0;
 }
 
 static int run_engine(struct copying *c, const struct meta *meta,
@@ -159,8 +195,10 @@ static int run_engine(struct copying *c, const struct meta *meta,
         .wake_fd = c->wake_fd,
     };
 
-    if (pull_new(&c->survey.conn, 1, READS_IN_FLIGHT, task->io_timeout_ms,
-                 &e.pull, err) < 0)
+    if (open_more(c, err) < 0 ||
+        pull_new(c->conns, c->conn_count,
+                 (unsigned)(READS_IN_FLIGHT / c->conn_count),
+                 task->io_timeout_ms, &e.pull, err) < 0)
         return -1;
     if (task->level > 0)
         return engine_packed(&e, ret_size, err);

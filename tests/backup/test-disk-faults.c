@@ -256,7 +256,7 @@ static void test_no_room_for_index(void)
         _cleanup_close_ int dirfd = open(path, O_RDONLY | O_DIRECTORY);
         struct run r = {.task = bench_task(&b, &s, level ? &packed : &plain)};
 
-        qemu_nbd_start(&s, "-r -f qcow2 a.qcow2");
+        qemu_nbd_start(&s, "-r -e 2 -f qcow2 a.qcow2");
         r.task.target.socket_path = s.socket;
         r.task.dirfd = dirfd;
         run_start(&r);

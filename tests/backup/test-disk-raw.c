@@ -56,7 +56,7 @@ static void check_qcow2(const struct image *image)
     _cleanup_server_ struct server s = SERVER_INIT;
 
     REQUIRE(image_make(image));
-    qemu_nbd_start(&s, "-r -f qcow2 a.qcow2");
+    qemu_nbd_start(&s, "-r -e 2 -f qcow2 a.qcow2");
     check_image(&s, &little, image->size);
     check_image(&s, &much, image->size);
 }
@@ -107,7 +107,7 @@ static void test_huge(void)
     _cleanup_server_ struct server s = SERVER_INIT;
 
     REQUIRE(image_make(&image));
-    qemu_nbd_start(&s, "-r -f qcow2 a.qcow2");
+    qemu_nbd_start(&s, "-r -e 2 -f qcow2 a.qcow2");
     if (!bench_back_up(&b, &s, &much))
         return;
     verify_image(&b, "a.raw", image.size);
@@ -197,7 +197,7 @@ static void test_buffered(void)
     REQUIRE(image_make(&image));
     sink_free(take(b.sink));
     CHECK_OK(dir_sink_new(b.lab.dirfd, DIR_BUFFERED, &b.sink, &err), &err);
-    qemu_nbd_start(&s, "-r -f qcow2 a.qcow2");
+    qemu_nbd_start(&s, "-r -e 2 -f qcow2 a.qcow2");
     if (bench_back_up(&b, &s, &much))
         verify_image(&b, "a.raw", image.size);
 }

@@ -64,7 +64,7 @@ static void check_image(const struct image *image, unsigned count, bool bare)
     _cleanup_server_ struct server s = SERVER_INIT;
 
     REQUIRE(image_make(image));
-    qemu_nbd_start(&s, "-r -f qcow2 a.qcow2");
+    qemu_nbd_start(&s, "-r -e 2 -f qcow2 a.qcow2");
     for (unsigned i = 0; i < count; i++)
         check_variant(&s, &variants[i], image->size, bare && i % 4 >= 2);
 }

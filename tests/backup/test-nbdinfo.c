@@ -272,7 +272,7 @@ static void test_same_backup(void)
     struct disk_task one, other;
 
     REQUIRE(image_make(&image));
-    qemu_nbd_start(&s, "-r -f qcow2 a.qcow2");
+    qemu_nbd_start(&s, "-r -e 2 -f qcow2 a.qcow2");
     one = bench_task(&a, &s, &v);
     other = bench_task(&b, &s, &v);
     other.ask_nbdinfo = true;

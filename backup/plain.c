@@ -2,9 +2,10 @@
 /* plain.c - the engine for uncompressed streams and raw images, see engine.h
  *
  * Two walks over the same layout: the filler puts headers into segments and
- * starts reads that land at their final place; the hasher follows when a
- * segment's reads are complete, in the order of the file, adds the records of
- * the index, and hands the segment to the writers.
+ * starts reads that land at their final place; the hasher follows in the order
+ * of the file, read by read as they are done, because what has just come is in
+ * the processor's cache yet.  It adds the records of the index, and hands
+ * complete segments to the writers.
  */
 #include "engine.h"
 
@@ -13,6 +14,13 @@
 
 #include "base/cleanup.h"
 #include "layout.h"
+
+/* A read under way, or done and not yet hashed. */
+struct plain_read {
+    struct out_segment *segment;
+    uint64_t end; /* in the file */
+    bool done;
+};
 
 struct plain {
     struct engine *e;
@@ -24,6 +32,9 @@ struct plain {
     struct out_segment **queue; /* filled or being filled, not yet hashed */
     unsigned queue_size;
     uint64_t head, tail;
+    struct plain_read *reads; /* a ring in the order of the file */
+    size_t read_size;
+    uint64_t read_head, read_tail;
     struct layout hash;
     struct index_hasher *hasher;
     struct index_record record; /* the chunk being hashed */
@@ -62,25 +73,41 @@ static void close_segment(struct plain *p)
     p->segment = NULL;
 }
 
+/* Start reading `n` bytes of the current piece. */
+static int start_read(struct plain *p, size_t n, struct error *err)
+{
+    const struct layout_piece *piece = &p->piece;
+    uint64_t at = piece->file_offset + p->piece_done;
+    struct out_segment *s = p->segment;
+    struct plain_read *r = &p->reads[p->read_tail % p->read_size];
+
+    *r = (struct plain_read){.segment = s, .end = at + n};
+    if (pull_read(p->e->pull, piece->disk_offset + p->piece_done, n,
+                  s->data + (at - s->offset), r, err) < 0)
+        return -1;
+    p->read_tail++;
+    s->pending++;
+    p->piece_done += n;
+    return 0;
+}
+
 /* Start reads of the current piece while that is possible.  Outcome 1: the
  * piece is done.
  */
 static int fill_reads(struct plain *p, struct error *err)
 {
     const struct layout_piece *piece = &p->piece;
-    size_t base = (size_t)(piece->file_offset - p->segment->offset);
 
     while (p->piece_done < piece->length) {
-        size_t n = engine_may_read(p->e, piece->length - p->piece_done);
+        size_t n;
 
+        if (p->read_tail - p->read_head == p->read_size)
+            return 0;
+        n = engine_may_read(p->e, piece->length - p->piece_done);
         if (n == 0)
             return 0;
-        if (pull_read(p->e->pull, piece->disk_offset + p->piece_done, n,
-                      p->segment->data + base + p->piece_done, p->segment,
-                      err) < 0)
+        if (start_read(p, n, err) < 0)
             return -1;
-        p->segment->pending++;
-        p->piece_done += n;
     }
     return 1;
 }
@@ -239,8 +266,24 @@ static int hash_until(struct plain *p, uint64_t limit, struct out_segment *s,
     return 0;
 }
 
-/* Hash and submit the segments whose reads are complete.  Outcome 1: some. */
-static int hash_ready(struct plain *p, struct error *err)
+/* Hash the reads that are done and have nothing unfinished in front. */
+static int hash_reads(struct plain *p, struct error *err)
+{
+    while (p->read_head < p->read_tail) {
+        struct plain_read *r = &p->reads[p->read_head % p->read_size];
+
+        if (!r->done)
+            break;
+        if (hash_until(p, r->segment->offset, NULL, err) < 0 ||
+            hash_until(p, r->end, r->segment, err) < 0)
+            return -1;
+        p->read_head++;
+    }
+    return 0;
+}
+
+/* Submit the segments that are complete.  Outcome 1: some. */
+static int submit_ready(struct plain *p, struct error *err)
 {
     int some = 0;
 
@@ -259,29 +302,31 @@ static int hash_ready(struct plain *p, struct error *err)
     return some;
 }
 
-static void take_reads(struct plain *p)
+static int take_reads(struct plain *p, struct error *err)
 {
-    struct out_segment *s;
+    struct plain_read *r;
 
-    while ((s = pull_done(p->e->pull)))
-        s->pending--;
+    while ((r = pull_done(p->e->pull))) {
+        r->done = true;
+        r->segment->pending--;
+    }
+    return hash_reads(p, err);
 }
 
 static int run(struct plain *p, struct error *err)
 {
     while (!p->finished || p->head < p->tail || !outfile_idle(p->e->out)) {
-        int hashed, collected;
+        int submitted, collected;
 
-        take_reads(p);
-        if (fill(p, err) < 0)
+        if (take_reads(p, err) < 0 || fill(p, err) < 0)
             return -1;
-        hashed = hash_ready(p, err);
-        if (hashed < 0)
+        submitted = submit_ready(p, err);
+        if (submitted < 0)
             return -1;
         collected = outfile_collect(p->e->out, err);
         if (collected < 0)
             return -1;
-        if (hashed + collected == 0 && engine_wait(p->e, err) < 0)
+        if (submitted + collected == 0 && engine_wait(p->e, err) < 0)
             return -1;
     }
     return 0;
@@ -290,8 +335,11 @@ static int run(struct plain *p, struct error *err)
 /* Room for the queue and the hasher; plain_done frees them in any case. */
 static int plain_begin(struct plain *p, struct error *err)
 {
+    /* Room for those that overtake. */
+    p->read_size = 2 * pull_room(p->e->pull);
     p->queue = calloc(p->queue_size, sizeof(*p->queue));
-    if (!p->queue)
+    p->reads = calloc(p->read_size, sizeof(*p->reads));
+    if (!p->queue || !p->reads)
         return error_memory(err);
     return index_hasher_new(&p->hasher, err);
 }
@@ -300,6 +348,7 @@ static void plain_done(struct plain *p)
 {
     index_hasher_free(p->hasher);
     free(p->queue);
+    free(p->reads);
 }
 
 static void begin_layout(const struct engine *e, struct layout *l)

@@ -7,15 +7,16 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "set/source.h"
 
-struct impact {
+struct impact_of {
     const struct backup_set *set;
     const struct file_check *checks;
     size_t count;
 };
 
-static const struct file_check *check_of(const struct impact *im,
+static const struct file_check *check_of(const struct impact_of *im,
                                          const struct chain_file *f)
 {
     for (size_t i = 0; i < im->count; i++)
@@ -27,7 +28,7 @@ static const struct file_check *check_of(const struct impact *im,
 /* A file that makes the whole disk impossible, or NULL; `*ret_lost`: some file
  * has lost ranges.
  */
-static const struct chain_file *find_unusable(const struct impact *im,
+static const struct chain_file *find_unusable(const struct impact_of *im,
                                               const struct selection_disk *disk,
                                               bool *ret_lost)
 {
@@ -61,7 +62,7 @@ static int add_visible(const struct lost_ranges *lost,
 }
 
 /* The lost ranges that are visible in the disk. */
-static int find_visible(const struct impact *im,
+static int find_visible(const struct impact_of *im,
                         const struct selection_disk *disk,
                         struct lost_ranges *out, struct error *err)
 {
@@ -81,65 +82,81 @@ static int find_visible(const struct impact *im,
     return 0;
 }
 
-static int log_disk(const struct impact *im, const struct chain_point *p,
-                    const struct selection_disk *disk, struct error *err)
+/* `*ret_text`: why the disk is lost. */
+static int judge_disk(const struct impact_of *im,
+                      const struct selection_disk *disk, enum impact *ret,
+                      char **ret_text, struct error *err)
 {
     _cleanup_(lost_done) struct lost_ranges visible = {0};
-    _cleanup_free_ char *text = NULL;
+    _cleanup_free_ char *ranges = NULL;
     bool lost = false;
     const struct chain_file *bad = find_unusable(im, disk, &lost);
 
-    if (bad) {
-        log_error("point '%s', disk %s: cannot be restored without '%s'",
-                  p->name, disk->disk, bad->file);
-        return 0;
+    *ret = bad ? IMPACT_LOST : IMPACT_NONE;
+    if (!bad && lost) {
+        if (find_visible(im, disk, &visible, err) < 0)
+            return -1;
+        *ret = visible.count > 0 ? IMPACT_LOST : IMPACT_HIDDEN;
+        ranges = lost_text(&visible);
+        if (!ranges)
+            return error_memory(err);
     }
-    if (!lost)
+    if (*ret != IMPACT_LOST)
         return 0;
-    if (find_visible(im, disk, &visible, err) < 0)
+    *ret_text =
+        bad ? text_dup_printf("cannot be restored without '%s'", bad->file)
+            : text_dup_printf("cannot be restored, these ranges are lost: %s",
+                              ranges);
+    return *ret_text ? 0 : error_memory(err);
+}
+
+int impact_judge(const struct backup_set *set, const struct chain_point *point,
+                 const char *disk, const struct file_check *checks,
+                 size_t count, enum impact *ret, char **ret_text,
+                 struct error *err)
+{
+    const struct impact_of im = {.set = set, .checks = checks, .count = count};
+    _cleanup_selection_ struct selection s = SELECTION_INIT;
+
+    if (chain_select_disk(set->chain, point->name, disk, &s, err) < 0) {
+        if (err->kind == ERR_DAMAGED)
+            error_prefix(err, "point '%s' cannot be restored", point->name);
+        return -1;
+    }
+    return judge_disk(&im, &s.disks[0], ret, ret_text, err);
+}
+
+static int log_disk(const struct backup_set *set, const struct chain_point *p,
+                    const char *disk, const struct file_check *checks,
+                    size_t count, struct error *err)
+{
+    _cleanup_free_ char *text = NULL;
+    enum impact impact = IMPACT_NONE;
+
+    if (impact_judge(set, p, disk, checks, count, &impact, &text, err) < 0)
         return verify_note(err);
-    if (visible.count == 0) {
+    if (impact == IMPACT_LOST)
+        log_error("point '%s', disk %s: %s", p->name, disk, text);
+    if (impact == IMPACT_HIDDEN)
         log_info("point '%s', disk %s: newer data hides all damage", p->name,
-                 disk->disk);
-        return 0;
-    }
-    text = lost_text(&visible);
-    if (!text)
-        return error_memory(err);
-    log_error("point '%s', disk %s: cannot be restored, these ranges are "
-              "lost: %s",
-              p->name, disk->disk, text);
+                 disk);
     return 0;
 }
 
 /* Disk by disk: one that is lost does not hide what is left of the others. */
-static int log_point(const struct impact *im, const struct chain_point *p,
-                     const char *only, struct error *err)
-{
-    for (size_t i = 0; i < p->file_count; i++) {
-        const char *disk = p->files[i].disk;
-        _cleanup_selection_ struct selection s = SELECTION_INIT;
-        int r = 0;
-
-        if (only && strcmp(only, disk) != 0)
-            continue;
-        r = chain_select_disk(im->set->chain, p->name, disk, &s, err);
-        if (r < 0 && err->kind == ERR_DAMAGED)
-            error_prefix(err, "point '%s' cannot be restored", p->name);
-        if (r < 0 ? verify_note(err) < 0
-                  : log_disk(im, p, &s.disks[0], err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-int impact_log(const struct backup_set *set, const char *disk,
+int impact_log(const struct backup_set *set, const char *only,
                const struct file_check *checks, size_t count, struct error *err)
 {
-    struct impact im = {.set = set, .checks = checks, .count = count};
+    for (size_t i = 0; i < set->point_count; i++) {
+        const struct chain_point *p = &set->chain->points[i];
 
-    for (size_t i = 0; i < set->point_count; i++)
-        if (log_point(&im, &set->chain->points[i], disk, err) < 0)
-            return -1;
+        for (size_t k = 0; k < p->file_count; k++) {
+            const char *disk = p->files[k].disk;
+
+            if ((!only || strcmp(only, disk) == 0) &&
+                log_disk(set, p, disk, checks, count, err) < 0)
+                return -1;
+        }
+    }
     return 0;
 }

@@ -13,6 +13,21 @@
 #include "set.h"
 #include "verify_file.h"
 
+enum impact {
+    IMPACT_NONE,   /* nothing the disk is made of is damaged */
+    IMPACT_HIDDEN, /* newer data hides all damage */
+    IMPACT_LOST,   /* the disk cannot be restored to this point */
+};
+
+/* What the damage in `checks` means for one disk of the point: `*ret_text` says
+ * what is lost (the caller's), NULL but for IMPACT_LOST.
+ */
+must_check int impact_judge(const struct backup_set *set,
+                            const struct chain_point *point, const char *disk,
+                            const struct file_check *checks, size_t count,
+                            enum impact *ret, char **ret_text,
+                            struct error *err);
+
 /* Log, point by point and disk by disk, which ranges of the disk cannot be
  * restored (of `disk` only, unless NULL).
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* main.c - virtnbdrestore: options, then one of four actions */
+/* main.c - virtnbdrestore: options, then one of five actions */
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cli/exit.h"
@@ -7,6 +7,7 @@
 #include "dump.h"
 #include "list.h"
 #include "options.h"
+#include "report.h"
 #include "run.h"
 #include "verify.h"
 
@@ -36,6 +37,8 @@ static int act(const struct restore_options *o, struct error *err)
         return list_set(&set, o->disk, o->json, err);
     case ACTION_DUMP:
         return dump_set(&set, o->disk, err);
+    case ACTION_REPORT:
+        return report_set(&set, o, err);
     case ACTION_VERIFY:
         return verify_set(&set, o, err);
     case ACTION_RESTORE:

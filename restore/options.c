@@ -22,6 +22,7 @@ enum {
     KEY_COMPRESS,
     KEY_ALLOW_MISSING,
     KEY_JSON,
+    KEY_NO_VERIFY,
     KEY_SAMPLE,
     KEY_SEED,
     KEY_KEEP_MAC,
@@ -31,12 +32,13 @@ enum {
 
 static const struct argp_option table[] = {
     {"action", 'a', "ACTION", 0,
-     "restore (default), list: show the points, verify: check all data, or "
-     "dump: print the metadata",
+     "restore (default), list: show the points, verify: check all data, "
+     "report: the same as a page for a browser, or dump: print the metadata",
      1},
     {"input", 'i', "DIR", 0, "the backup (required)", 1},
     {"output", 'o', "DIR", 0,
-     "where the images go; the words list, verify and dump choose the action",
+     "where the images go, or the file for the report; the words list, verify "
+     "and dump choose the action",
      1},
     {"disk", 'd', "NAME", 0, "only this disk (vda)", 1},
     {"until", 'u', "POINT", 0,
@@ -82,10 +84,14 @@ static const struct argp_option table[] = {
      3},
 
     {"sample", KEY_SAMPLE, "PERCENT", 0,
-     "verify: read only so much of the data (5%), another part each day", 4},
+     "verify, report: read only so much of the data (5%), another part each "
+     "day",
+     4},
     {"seed", KEY_SEED, "NUMBER", 0,
-     "verify: choose the part by this number instead of the date", 4},
+     "choose the part by this number instead of the date", 4},
     {"buffsize", 'B', "BYTES", 0, "accepted; it changes nothing", 4},
+    {"no-verify", KEY_NO_VERIFY, NULL, 0,
+     "report: read no data, only tell what there is", 4},
     {"json", KEY_JSON, NULL, 0, "list: print JSON", 4},
     {"logfile", 'L', "FILE", 0,
      "append the log to this file (default ~/virtnbdrestore.log)", 4},
@@ -106,6 +112,7 @@ static const struct member flags[] = {
     {KEY_COMPRESS, MEMBER(compress)},
     {KEY_ALLOW_MISSING, MEMBER(allow_missing)},
     {KEY_JSON, MEMBER(json)},
+    {KEY_NO_VERIFY, MEMBER(no_verify)},
     {'c', MEMBER(adjust)},
     {'D', MEMBER(define)},
     {KEY_KEEP_MAC, MEMBER(keep_mac)},
@@ -125,9 +132,8 @@ static bool parse_action(const char *word, enum restore_action *ret)
         const char *word;
         enum restore_action action;
     } actions[] = {
-        {"restore", ACTION_RESTORE},
-        {"list", ACTION_LIST},
-        {"dump", ACTION_DUMP},
+        {"restore", ACTION_RESTORE}, {"list", ACTION_LIST},
+        {"dump", ACTION_DUMP},       {"report", ACTION_REPORT},
         {"verify", ACTION_VERIFY},
     };
 
@@ -221,8 +227,15 @@ static const char *wrong_action(const struct restore_options *o)
         return "--target is for restoring";
     if (o->json && o->action != ACTION_LIST)
         return "--json is for the action list";
-    if ((o->sample || o->seeded) && o->action != ACTION_VERIFY)
-        return "--sample and --seed are for the action verify";
+    if ((o->sample || o->seeded) && o->action != ACTION_VERIFY &&
+        o->action != ACTION_REPORT)
+        return "--sample and --seed are for the actions verify and report";
+    if (o->no_verify && o->action != ACTION_REPORT)
+        return "--no-verify is for the action report";
+    if (o->no_verify && o->sample)
+        return "--no-verify and --sample exclude each other";
+    if (o->sequence && o->action == ACTION_REPORT)
+        return "--sequence is a disk of its own, of which there is no report";
     if (o->seeded && !o->sample)
         return "--seed goes with --sample";
     if (o->sequence && (o->until || o->disk))
@@ -268,6 +281,8 @@ static const char *find_fault(const struct restore_options *o)
         return "which backup? name its directory with -i";
     if (o->action == ACTION_RESTORE && (!o->output || !o->output[0]))
         return "where to? name a directory with -o";
+    if (o->action == ACTION_REPORT && (!o->output || !o->output[0]))
+        return "where to? name a file with -o";
     wrong = wrong_config(o);
     if (wrong)
         return wrong;
@@ -309,12 +324,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'a':
         if (!parse_action(arg, &o->action))
             argp_error(state,
-                       "action '%s' is unknown; use restore, list, verify or "
-                       "dump",
+                       "action '%s' is unknown; use restore, list, verify, "
+                       "report or dump",
                        arg);
         return 0;
     case 'o':
-        if (strcmp(arg, "restore") == 0 || !parse_action(arg, &o->action))
+        /* These make something, so the word is a name. */
+        if (strcmp(arg, "restore") == 0 || strcmp(arg, "report") == 0 ||
+            !parse_action(arg, &o->action))
             o->output = arg;
         return 0;
     case KEY_TARGET:

@@ -13,6 +13,7 @@ enum restore_action {
     ACTION_RESTORE,
     ACTION_LIST,   /* print the points, for people or as JSON */
     ACTION_DUMP,   /* print the metadata */
+    ACTION_REPORT, /* write a page for a browser */
     ACTION_VERIFY, /* read everything and compare it with its checksums */
 };
 
@@ -30,7 +31,7 @@ struct restore_options {
     struct cli_ssh ssh; /* for another host that is reached so */
     enum restore_action action;
     const char *input;
-    const char *output;   /* NULL unless restoring */
+    const char *output;   /* where to; of a report: a file; else NULL */
     const char *disk;     /* one target, or NULL: all */
     const char *until;    /* a point as until.h reads it, or NULL: the newest */
     const char *sequence; /* data files to be taken in this order, or NULL */
@@ -56,9 +57,10 @@ struct restore_options {
     bool trust_config;
     bool boot_in_place;
 
-    bool json; /* of list */
+    bool json;      /* of list */
+    bool no_verify; /* of report: read no data */
 
-    /* Of verify: */
+    /* Of verify, and of report: */
     uint32_t sample;   /* millionths of the data to be read; 0: all */
     uint64_t seed;     /* which ones */
     bool seeded;       /* the user chose it */

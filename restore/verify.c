@@ -136,33 +136,23 @@ static void choose_sample(struct verify *v, const struct restore_options *o)
              (unsigned long long)s->seed, (unsigned long long)sample_rounds(s));
 }
 
-static unsigned count_faults(struct verify *v)
+/* Hand over what was found, and log what it means. */
+static int conclude(struct verify *v, struct verify_result *ret,
+                    struct error *err)
 {
-    unsigned count = v->faults;
+    struct verify_result result = {.faults = v->faults,
+                                   .bytes = v->tools.bytes,
+                                   .sample = v->tools.sample};
 
     vec_foreach (check, &v->checks)
-        count += check->faults;
-    return count;
-}
-
-static int conclude(struct verify *v, struct error *err)
-{
-    unsigned faults = count_faults(v);
-    char size[TEXT_SIZE_ROOM];
-
-    if (faults > 0 &&
+        result.faults += check->faults;
+    if (result.faults > 0 &&
         impact_log(v->set, v->disk, v->checks.items, v->checks.count, err) < 0)
         return -1;
-    if (faults > 0)
-        return error_set(
-            err, ERR_DAMAGED, "'%s' is damaged: %u %s found (see above)",
-            v->set->path, faults, faults == 1 ? "fault" : "faults");
-    if (v->checks.count == 0)
-        return error_set(err, ERR_INPUT, "'%s' holds no data%s%s", v->set->path,
-                         v->disk ? " of disk " : "", v->disk ? v->disk : "");
-    log_info("%zu %s verified, %s: no damage", v->checks.count,
-             v->checks.count == 1 ? "file" : "files",
-             text_size(v->tools.bytes, size));
+    result.count = v->checks.count;
+    result.checks = take(v->checks.items);
+    v->checks.count = 0;
+    *ret = result;
     return 0;
 }
 
@@ -175,8 +165,17 @@ static void verify_done(struct verify *v)
     progress_free(v->tools.progress);
 }
 
-int verify_set(const struct backup_set *set,
-               const struct restore_options *options, struct error *err)
+void verify_result_done(struct verify_result *result)
+{
+    for (size_t i = 0; i < result->count; i++)
+        lost_done(&result->checks[i].lost);
+    free(result->checks);
+    *result = (struct verify_result){0};
+}
+
+int verify_examine(const struct backup_set *set,
+                   const struct restore_options *options,
+                   struct verify_result *ret, struct error *err)
 {
     _cleanup_(verify_done) struct verify v = {
         .set = set,
@@ -188,5 +187,27 @@ int verify_set(const struct backup_set *set,
     choose_sample(&v, options);
     if (record_reader_new(&v.tools.reader, err) < 0 || run_checks(&v, err) < 0)
         return -1;
-    return conclude(&v, err);
+    return conclude(&v, ret, err);
+}
+
+int verify_set(const struct backup_set *set,
+               const struct restore_options *options, struct error *err)
+{
+    _cleanup_(verify_result_done) struct verify_result result = {0};
+    const char *disk = options->disk;
+    char size[TEXT_SIZE_ROOM];
+
+    if (verify_examine(set, options, &result, err) < 0)
+        return -1;
+    if (result.faults > 0)
+        return error_set(
+            err, ERR_DAMAGED, "'%s' is damaged: %u %s found (see above)",
+            set->path, result.faults, result.faults == 1 ? "fault" : "faults");
+    if (result.count == 0)
+        return error_set(err, ERR_INPUT, "'%s' holds no data%s%s", set->path,
+                         disk ? " of disk " : "", disk ? disk : "");
+    log_info("%zu %s verified, %s: no damage", result.count,
+             result.count == 1 ? "file" : "files",
+             text_size(result.bytes, size));
+    return 0;
 }

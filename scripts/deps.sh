@@ -41,7 +41,7 @@ deb_packages='dpkg-dev debhelper lintian'
 rpm_packages='rpm'
 # Tests that want these are skipped without them, and not every release of
 # every distribution has them: they are installed where there is one.
-check_optional='clang-format-14 virtnbdbackup ovmf'
+check_optional='clang-format-14 virtnbdbackup ovmf chromium fonts-dejavu-core'
 
 build_programs='cc meson ninja pkg-config pod2man'
 build_modules='libvirt libvirt-qemu libnbd libxml-2.0 liblz4 zlib jansson

@@ -21,17 +21,24 @@ struct dir_sink {
     enum dir_mode mode;
 };
 
-/* `direct`, `end`, `tail` and `failed` change under the mutex. */
+/* Writes that make a file longer exclude each other (ext4, xfs: one at a time
+ * holds the inode), others do not.  So it is made longer in steps of so many
+ * bytes, ahead of the writes; it gets its exact size in the end.
+ */
+#define AHEAD ((uint64_t)(256 * MIB))
+
+/* `direct`, `end`, `tail`, `failed` and `ahead` change under the mutex. */
 struct dir_file {
     struct sink_file file;
     int dirfd;     /* borrowed from the sink */
     int fd;        /* owned */
     char *partial; /* owned */
     pthread_mutex_t mutex;
-    bool direct;   /* the descriptor has O_DIRECT */
-    bool failed;   /* a write failed: what is there is not to be trusted */
-    uint64_t end;  /* behind the last byte written */
-    uint64_t tail; /* end of the part whose length is not aligned; 0: none */
+    bool direct;    /* the descriptor has O_DIRECT */
+    bool failed;    /* a write failed: what is there is not to be trusted */
+    uint64_t end;   /* behind the last byte written */
+    uint64_t tail;  /* end of the part whose length is not aligned; 0: none */
+    uint64_t ahead; /* size it was given ahead; UINT64_MAX: no more of that */
 };
 
 static struct dir_sink *to_sink(struct sink *sink)
@@ -201,6 +208,20 @@ static int start_writeback(struct dir_file *file, uint64_t offset,
     return write_error(err, errno, file->partial);
 }
 
+/* Make the file longer before a direct write up to `end` would.  Only an aid:
+ * where the file may not be so long, its writes tell whether they fit.
+ */
+static void grow_ahead(struct dir_file *file, uint64_t end)
+{
+    if (!file->direct || end <= file->ahead)
+        return;
+    if (end > INT64_MAX - AHEAD ||
+        ftruncate(file->fd, (off_t)(end + AHEAD)) < 0)
+        file->ahead = UINT64_MAX;
+    else
+        file->ahead = end + AHEAD;
+}
+
 /* Is this a write that the header allows?  Remembers where the file ends. */
 static int check_write(struct dir_file *file, uint64_t offset, const void *data,
                        size_t length, size_t room, struct error *err)
@@ -229,6 +250,7 @@ static int check_write(struct dir_file *file, uint64_t offset, const void *data,
     if (length % SINK_ALIGN != 0)
         file->tail = end;
     file->end = MAX_OF(file->end, end);
+    grow_ahead(file, end + (uint64_t)(-length % SINK_ALIGN));
     return 0;
 }
 

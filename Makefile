@@ -5,7 +5,7 @@
 
 SHELL = /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: all help demo check soak fuzz bench install deb rpm clean format
+.PHONY: all help demo check soak fuzz tsan bench install deb rpm clean format
 
 # Installed below this prefix; DESTDIR is honoured too.
 prefix =
@@ -22,6 +22,7 @@ help:
 	@echo '                CHAINS=n (100), POINTS=n (60), MUTATIONS=n'
 	@echo '                (100000), MEGABYTES=n read of mapped disks'
 	@echo '                (20480), SEED=n'
+	@echo 'make tsan       the tests of what has threads, under ThreadSanitizer'
 	@echo 'make bench      how fast all this is here, beside the Python suite and'
 	@echo '                the limits: SCENARIOS="full lz4" (all), ROUNDS=n (3),'
 	@echo '                GIB=n, size of the disk (4)'
@@ -75,6 +76,16 @@ soak:
 	@MEGABYTES=$(MEGABYTES) $(if $(SEED),SEED=$(SEED)) \
 	    build/tests/map/test-map-view
 
+# What has threads, under ThreadSanitizer.
+tsan_tests = disk disk-changes disk-faults disk-raw disk-rate progress pull push \
+    restore-disk segment status workers zip
+
+tsan:
+	@scripts/deps.sh build demo check
+	@scripts/build.sh build-tsan -Db_sanitize=thread -Db_lundef=false
+	@TSAN_OPTIONS=halt_on_error=1 meson test -C build-tsan --no-rebuild \
+	    -t 10 $(tsan_tests)
+
 SCENARIOS =
 ROUNDS = 3
 GIB = 4
@@ -105,4 +116,4 @@ format:
 	    clang-format-14 -i {} +
 
 clean:
-	rm -rf build build-check build-clang build-fuzz dist
+	rm -rf build build-check build-clang build-fuzz build-tsan dist

@@ -33,7 +33,7 @@ def judge(goal, contenders):
     """The median ratio of a goal such as 'peer / ours >= 5', and if it is
     reached; None where a contender did not take part."""
     left, sign, right = re.fullmatch(r"(.*?) (<=|>=) ([0-9.]+)", goal).groups()
-    names = set(re.findall(r"[a-z_]+", left)) - {"max", "min"}
+    names = set(re.findall(r"[a-z_][a-z_0-9]*", left)) - {"max", "min"}
     if not names <= contenders.keys():
         return None
     turns = set.intersection(*(set(contenders[n]) for n in names))

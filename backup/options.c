@@ -41,6 +41,7 @@ enum {
 };
 
 static const struct argp_option table[] = {
+    {NULL, 0, NULL, 0, "What to back up, how and where to:", 1},
     {"domain", 'd', "NAME", 0, "domain to back up (required)", 1},
     {"level", 'l', "LEVEL", 0,
      "copy: everything, without a checkpoint (default); full: everything, "
@@ -69,7 +70,7 @@ static const struct argp_option table[] = {
      "may follow the number)",
      1},
     {"strict", 'e', NULL, 0, "exit with status 2 if there were warnings", 1},
-    {"syslog", 'L', NULL, 0, "log to syslog too", 1},
+    {"syslog", 'L', NULL, 0, "log to syslog too", CLI_OUTPUT_GROUP},
     {"report", KEY_REPORT, "FILE", 0,
      "write what the run did to this file, as JSON ('-': stdout)", 1},
     {"metrics", KEY_METRICS, "FILE", 0,
@@ -372,14 +373,18 @@ void backup_options_parse(int argc, char **argv, struct backup_options *ret)
 {
     static const struct argp_child children[] = {
         {&cli_ssh_argp, 0, "A hypervisor far away (-U qemu+ssh://...):", 6},
-        {&cli_common_argp, 0, "Output:", 7},
+        {&cli_common_argp, 0, NULL, 0},
         {0},
     };
     static const struct argp argp = {
         .options = table,
         .parser = parse,
         .doc = "Back up a libvirt domain.\v"
-               "Example: virtnbdbackup -d vm1 -l full -o /backup/vm1",
+               "Examples:\n"
+               "  virtnbdbackup -d vm1 -l full -o /backup/vm1\n"
+               "  virtnbdbackup -d vm1 -l inc -o /backup/vm1\n"
+               "  virtnbdbackup -d vm1 -l copy -z -o - >vm1.zip\n"
+               "  virtnbdbackup -d vm1 -l auto -o /backup/vm1-$(date +%Y-%m)",
         .children = children,
     };
 

@@ -64,7 +64,8 @@ static const struct argp_option table[] = {
     {"hexdump", 'H', NULL, 0, "log every request", 3},
 
     {"logfile", 'L', "FILE", 0,
-     "append the log to this file (default ~/virtnbdmap.log)", 4},
+     "append the log to this file (default ~/virtnbdmap.log)",
+     CLI_OUTPUT_GROUP},
     {0},
 };
 
@@ -286,7 +287,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 void map_options_parse(int argc, char **argv, struct map_options *ret)
 {
     static const struct argp_child children[] = {
-        {&cli_common_argp, 0, "Output:", 4},
+        {&cli_common_argp, 0, NULL, 0},
         {0},
     };
     static const struct argp argp = {
@@ -295,7 +296,10 @@ void map_options_parse(int argc, char **argv, struct map_options *ret)
         .args_doc = "[-- COMMAND [ARG...]]",
         .doc = "Show any point of a backup made by virtnbdbackup as disks, "
                "at once, until it is ended or COMMAND ends."
-               "\vExample: virtnbdmap -i /backup/vm1 -u 2 --fuse /mnt/disks",
+               "\vExamples:\n"
+               "  virtnbdmap -i /backup/vm1 -u 2 --fuse /mnt/disks\n"
+               "  virtnbdmap -i /backup/vm1 -- sh -c 'nbdinfo "
+               "$VIRTNBDMAP_URI'",
         .children = children,
     };
     struct parsed parsed = {.o = ret};

@@ -31,6 +31,7 @@ enum {
 };
 
 static const struct argp_option table[] = {
+    {NULL, 0, NULL, 0, "What to restore, or to look at:", 1},
     {"action", 'a', "ACTION", 0,
      "restore (default), list: show the points, verify: check all data, "
      "report: the same as a page for a browser, or dump: print the metadata",
@@ -50,6 +51,7 @@ static const struct argp_option table[] = {
     {"allow-missing", KEY_ALLOW_MISSING, NULL, 0,
      "restore without disks that the backup should hold and does not", 1},
 
+    {NULL, 0, NULL, 0, "The images:", 2},
     {"target", KEY_TARGET, "DISK=PLACE", 0,
      "write this disk onto a block device, over a raw image file (both with "
      "their whole path), or to an NBD export (its URI), instead of making an "
@@ -63,6 +65,7 @@ static const struct argp_option table[] = {
     {"socketfile", 'f', "PATH", 0,
      "unix socket for QEMU's NBD server (default: in a private directory)", 2},
 
+    {NULL, 0, NULL, 0, "The guest:", 3},
     {"adjust-config", 'c', NULL, 0,
      "make the configuration that of a copy of the guest: new name, UUID and "
      "MAC addresses, the restored disks and no others",
@@ -83,6 +86,7 @@ static const struct argp_option table[] = {
      "libvirt connection; one by ssh (qemu+ssh://...): restore on that host",
      3},
 
+    {NULL, 0, NULL, 0, "Verifying and listing:", 4},
     {"sample", KEY_SAMPLE, "PERCENT", 0,
      "verify, report: read only so much of the data (5%), another part each "
      "day",
@@ -94,7 +98,8 @@ static const struct argp_option table[] = {
      "report: read no data, only tell what there is", 4},
     {"json", KEY_JSON, NULL, 0, "list: print JSON", 4},
     {"logfile", 'L', "FILE", 0,
-     "append the log to this file (default ~/virtnbdrestore.log)", 4},
+     "append the log to this file (default ~/virtnbdrestore.log)",
+     CLI_OUTPUT_GROUP},
     {0},
 };
 
@@ -370,14 +375,19 @@ void restore_options_parse(int argc, char **argv, struct restore_options *ret)
 {
     static const struct argp_child children[] = {
         {&cli_ssh_argp, 0, "Another host (-U qemu+ssh://...):", 5},
-        {&cli_common_argp, 0, "Output:", 6},
+        {&cli_common_argp, 0, NULL, 0},
         {0},
     };
     static const struct argp argp = {
         .options = table,
         .parser = parse,
         .doc = "Restore, verify or describe a backup made by virtnbdbackup."
-               "\vExample: virtnbdrestore -i /backup/vm1 -o /restored/vm1",
+               "\vExamples:\n"
+               "  virtnbdrestore -i /backup/vm1 -a list\n"
+               "  virtnbdrestore -i /backup/vm1 -a verify\n"
+               "  virtnbdrestore -i /backup/vm1 -o /restore/vm1\n"
+               "  virtnbdrestore -i /backup/vm1 -o /restore/vm1 -u 3 -d vda\n"
+               "  virtnbdrestore -i /backup/vm1 -o /images/copy -D -N copy",
         .children = children,
     };
 

@@ -21,11 +21,14 @@ enum {
 };
 
 static const struct argp_option options[] = {
-    {"verbose", 'v', NULL, 0, "say more (debug messages)", 0},
+    {NULL, 0, NULL, 0, "Output:", CLI_OUTPUT_GROUP},
+    {"verbose", 'v', NULL, 0, "say more (debug messages)", CLI_OUTPUT_GROUP},
     {"quiet", KEY_QUIET, NULL, 0,
-     "write nothing to the terminal, only to the log file", 0},
-    {"nocolor", KEY_NOCOLOR, NULL, 0, "no colours on the terminal", 0},
-    {"noprogress", 'n', NULL, 0, "no progress but a line at a disk's end", 0},
+     "write nothing to the terminal, only to the log file", CLI_OUTPUT_GROUP},
+    {"nocolor", KEY_NOCOLOR, NULL, 0, "no colours on the terminal",
+     CLI_OUTPUT_GROUP},
+    {"noprogress", 'n', NULL, 0, "no progress but a line at a disk's end",
+     CLI_OUTPUT_GROUP},
     {"help", 'h', NULL, 0, "show this help", -1},
     {NULL, '?', NULL, OPTION_HIDDEN, NULL, -1},
     {"usage", KEY_USAGE, NULL, 0, "show a short usage message", -1},

@@ -2,7 +2,7 @@
 /* groups.h - the options that all programs share, as argp children
  *
  *     static const struct argp_child children[] = {
- *         {&cli_common_argp, 0, "Output and help:", 9}, {0},
+ *         {&cli_common_argp, 0, NULL, 0}, {0},
  *     };
  *
  *     case ARGP_KEY_INIT:
@@ -25,8 +25,11 @@ struct cli_common {
 };
 
 /* -v, --quiet, --nocolor, -n; -h, --help, --usage, -V.  Its input is a struct
- * cli_common, which it clears first.
+ * cli_common, which it clears first.  The former stand under "Output:"; what a
+ * program adds there has the group CLI_OUTPUT_GROUP, which comes behind its
+ * others.
  */
+#define CLI_OUTPUT_GROUP 90
 extern const struct argp cli_common_argp;
 
 /* Parse the command line into `input` (argp's).  Returns when it is right;

@@ -58,7 +58,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static void parse_words(int argc, char **argv, struct options *ret)
 {
     static const struct argp_child children[] = {
-        {&cli_common_argp, 0, "Output and help:", 9},
+        {&cli_common_argp, 0, NULL, 0},
         {0},
     };
     static const struct argp argp = {.options = table,
@@ -218,7 +218,7 @@ static void check_help(const char *line)
     CHECK_STR(r.errors, "");
     CHECK_CONTAINS(r.out, "Usage: tool");
     CHECK_CONTAINS(r.out, "Try the shared options.");
-    CHECK_CONTAINS(r.out, "Output and help:");
+    CHECK_CONTAINS(r.out, "Output:");
     CHECK_CONTAINS(r.out, "-h, --help");
     CHECK_CONTAINS(r.out, "-V, --version");
     CHECK_CONTAINS(r.out, "-z, --compress[=LEVEL]");

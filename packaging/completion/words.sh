@@ -185,7 +185,9 @@ values() {
     *:--disk:*) backup_disks | offer ;;
     *:--target:*) backup_disks | sed 's/$/=/' | offer ;;
     *:--owner:*) getent passwd | cut -d : -f 1 | offer ;;
-    *:LEVEL | *:TYPE | *:ACTION | *:FORMAT) fixed_values "$1" | offer ;;
+    *:LEVEL | *:TYPE | *:ACTION) fixed_values "$1" | offer ;;
+    # What is wrong with this one is said after other things.
+    *:FORMAT) printf 'qcow2\nraw\n' | offer ;;
     *:POINT) points | offer ;;
     *:URI) printf 'qemu:///system\nqemu:///session\n' | offer ;;
     virtnbdrestore:--sequence:*) data_files | offer_list ;;

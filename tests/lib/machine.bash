@@ -25,7 +25,7 @@ MACHINE=
 MACHINE_CACHE=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/virtnbd-lab/machine-1
 
 # On top of the smallest Debian: what a host of virtual machines has.
-_machine_packages='systemd systemd-sysv dbus procps apparmor bash-completion
+_machine_packages='systemd systemd-sysv dbus procps apparmor fdisk jq
     libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu
     qemu-system-x86 qemu-utils'
 # What ours depend on, to be installed with them.

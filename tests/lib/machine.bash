@@ -21,9 +21,6 @@
 #   MACHINE        its directory on this machine
 #   MACHINE_FILES  a directory of it, seen inside as /files
 
-MACHINE=
-MACHINE_CACHE=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/virtnbd-lab/machine-1
-
 # On top of the smallest Debian: what a host of virtual machines has.
 _machine_packages='systemd systemd-sysv dbus procps apparmor fdisk jq
     libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu
@@ -31,6 +28,11 @@ _machine_packages='systemd systemd-sysv dbus procps apparmor fdisk jq
 # What ours depend on, to be installed with them.
 _machine_needs='nbdkit libnbd-bin fuse3 libnbd0 libjansson4 libxxhash0
     libdeflate0 libarchive13 liblz4-1 zlib1g libxml2'
+
+MACHINE=
+# Other packages, another system.
+MACHINE_CACHE=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/virtnbd-lab/machine-$(
+    echo "$_machine_packages $_machine_needs" | cksum | cut -d ' ' -f 1)
 
 _machine_fail() {
     echo "machine: $*" >&2

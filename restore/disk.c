@@ -2,26 +2,29 @@
 /* disk.c - see disk.h
  *
  * The threads share two cursors over the source, one for its zeroes and one for
- * its data; everything else is their own.  A thread keeps a few buffers under
- * way to the server while it reads the next record.
+ * its data; everything else is their own.  While a thread reads a batch, the
+ * one before is under way to the server.
  */
 #include "disk.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/workers.h"
-#include "block/plan.h"
+#include "batch.h"
 #include "nbd/push.h"
 #include "set/record.h"
+#include "set/window.h"
 
 #define THREADS 4
-#define BUFFERS 3
+#define BATCHES 2
 #define WRITES_IN_FLIGHT 64
+
+/* A write: no longer, and no boundary of a multiple of it inside. */
+#define WRITE_SIZE ((uint64_t)(1 * MIB))
 #define CONNECT_TIMEOUT_MS 30000
 #define IO_TIMEOUT_MS 300000
 
@@ -41,8 +44,8 @@ struct restore {
 
 /* Bytes on their way to the server. */
 struct buffer {
-    unsigned char *bytes; /* PLAN_CHUNK_SIZE */
-    unsigned writes;      /* that still use it */
+    struct batch *batch;
+    unsigned writes; /* that still use it */
 };
 
 /* What was done, in bytes (records: their number). */
@@ -57,18 +60,19 @@ struct mover {
     struct nbd_conn *own_conn;
     struct tally tally;
     struct push *push;
-    struct record_reader *reader;
-    struct buffer buffers[BUFFERS];
-    struct source_work work; /* at hand */
-    uint64_t at;             /* where on the disk the next bytes belong */
+    struct batch_tools tools;
+    struct buffer buffers[BATCHES];
+    struct source_work work; /* a long record at hand */
+    uint64_t at;             /* where on the disk its next bytes belong */
 };
 
-static int next_work(struct mover *m)
+/* What is next, into the batch; outcomes as of batch_gather. */
+static int next_batch(struct mover *m, struct batch *b, struct error *err)
 {
     LOCK_SCOPE(&m->r->lock);
     if (m->r->failed)
         return 0;
-    return source_next(m->r->source, &m->r->cursor, &m->work);
+    return batch_gather(b, m->r->source, &m->r->cursor, &m->work, err);
 }
 
 static bool is_zero(const struct source *s, const struct blockmap_range *range)
@@ -126,7 +130,7 @@ static int wait_for_writes(struct mover *m, struct error *err)
 static struct buffer *free_buffer(struct mover *m, struct error *err)
 {
     for (;;) {
-        for (size_t i = 0; i < BUFFERS; i++)
+        for (size_t i = 0; i < BATCHES; i++)
             if (m->buffers[i].writes == 0)
                 return &m->buffers[i];
         if (wait_for_writes(m, err) < 0)
@@ -142,20 +146,38 @@ static int wait_for_room(struct mover *m, struct error *err)
     return 0;
 }
 
-/* Start writing the part of `b` (the disk's bytes from `at` on) that lies in
- * [offset, offset + length).
+/* Start writing [offset, offset + length) of the disk, which the batch holds.
  */
-static int write_range(struct mover *m, struct buffer *b, uint64_t at,
-                       uint64_t offset, uint64_t length, struct error *err)
+static int write_range(struct mover *m, struct buffer *b, uint64_t offset,
+                       uint64_t length, struct error *err)
 {
-    if (wait_for_room(m, err) < 0 ||
-        push_write(m->push, offset, b->bytes + (offset - at), (size_t)length, b,
-                   err) < 0)
+    for (uint64_t end = offset + length, n = 0; offset < end; offset += n) {
+        n = MIN_OF(end - offset, WRITE_SIZE - offset % WRITE_SIZE);
+        if (wait_for_room(m, err) < 0 ||
+            push_write(m->push, offset, batch_bytes(b->batch, offset),
+                       (size_t)n, b, err) < 0)
+            return -1;
+        b->writes++;
+        m->tally.written += n;
+        progress_read(m->r->progress, n);
+        progress_write(m->r->progress, n);
+    }
+    return 0;
+}
+
+static int move_batch(struct mover *m, struct buffer *b, struct error *err)
+{
+    const struct batch_part *parts = NULL;
+    size_t count = 0;
+
+    if (batch_read(b->batch, m->r->source, &m->tools, err) < 0)
         return -1;
-    b->writes++;
-    m->tally.written += length;
-    progress_read(m->r->progress, length);
-    progress_write(m->r->progress, length);
+    m->tally.records += batch_records(b->batch);
+    m->tally.stored += batch_stored(b->batch);
+    parts = batch_parts(b->batch, &count);
+    for (size_t i = 0; i < count; i++)
+        if (write_range(m, b, parts[i].offset, parts[i].length, err) < 0)
+            return -1;
     return 0;
 }
 
@@ -172,13 +194,13 @@ static int write_visible(struct mover *m, struct buffer *b, uint64_t at,
         uint64_t begin = MAX_OF(piece.offset, at);
         uint64_t end = MIN_OF(piece.offset + piece.length, at + length);
 
-        if (begin < end && write_range(m, b, at, begin, end - begin, err) < 0)
+        if (begin < end && write_range(m, b, begin, end - begin, err) < 0)
             return -1;
     }
     return 0;
 }
 
-/* A stream_put: plain, checked bytes of the record at hand. */
+/* A stream_put: plain, checked bytes of the long record at hand. */
 static int take_bytes(void *opaque, const void *bytes, size_t length,
                       struct error *err)
 {
@@ -188,29 +210,43 @@ static int take_bytes(void *opaque, const void *bytes, size_t length,
 
     if (!b)
         return -1;
-    memcpy(b->bytes, bytes, length);
+    batch_set(b->batch, at, bytes, length);
     m->at += length;
     return write_visible(m, b, at, length, err);
 }
 
-static int move_work(struct mover *m, struct error *err)
+static int move_long(struct mover *m, struct error *err)
 {
     const struct source_file *f = &m->r->source->files[m->work.file];
-    uint64_t skip = m->work.offset - m->work.what.offset;
 
-    if (stop_check(err) < 0)
-        return -1;
     m->at = m->work.offset;
     m->tally.records++;
-    m->tally.stored +=
-        m->work.what.compressed ? m->work.what.stored_length : m->work.length;
-    return record_read(m->reader, f->fd, f->file->file, &m->work.what, skip,
+    m->tally.stored += m->work.what.stored_length;
+    return record_read(m->tools.reader, f->fd, f->file->file, &m->work.what, 0,
                        m->work.length, take_bytes, m, err);
+}
+
+/* 1: there is more; 0: no. */
+static int move_next(struct mover *m, struct error *err)
+{
+    struct buffer *b = free_buffer(m, err);
+    int outcome = 0;
+
+    if (!b || stop_check(err) < 0)
+        return -1;
+    outcome = next_batch(m, b->batch, err);
+    if (outcome <= 0)
+        return outcome;
+    if (outcome == BATCH_LONG ? move_long(m, err) < 0
+                              : move_batch(m, b, err) < 0)
+        return -1;
+    return 1;
 }
 
 static int move_all(struct mover *m, struct error *err)
 {
     struct blockmap_range zero;
+    int more = 0;
 
     while (next_zero(m, &zero)) {
         if (wait_for_room(m, err) < 0 ||
@@ -218,10 +254,10 @@ static int move_all(struct mover *m, struct error *err)
             return -1;
         m->tally.zeroed += zero.length;
     }
-    while (next_work(m))
-        if (move_work(m, err) < 0)
-            return -1;
-    return push_drain(m->push, err);
+    do
+        more = move_next(m, err);
+    while (more > 0);
+    return more < 0 ? -1 : push_drain(m->push, err);
 }
 
 static void *mover_thread(void *opaque)
@@ -244,23 +280,21 @@ static int mover_open(struct mover *m, struct restore *r, struct error *err)
         m->conn = m->own_conn;
     else
         return -1;
-    for (size_t i = 0; i < BUFFERS; i++) {
-        m->buffers[i].bytes = malloc(PLAN_CHUNK_SIZE);
-        if (!m->buffers[i].bytes)
-            return error_memory(err);
-    }
+    for (size_t i = 0; i < BATCHES; i++)
+        if (batch_new(&m->buffers[i].batch, err) < 0)
+            return -1;
     if (push_new(m->conn, WRITES_IN_FLIGHT, IO_TIMEOUT_MS, &m->push, err) < 0)
         return -1;
-    return record_reader_new(&m->reader, err);
+    return batch_tools_init(&m->tools, err);
 }
 
 static void mover_close(struct mover *m)
 {
     push_free(m->push);
     nbd_conn_close(m->own_conn);
-    record_reader_free(m->reader);
-    for (size_t i = 0; i < BUFFERS; i++)
-        free(m->buffers[i].bytes);
+    batch_tools_done(&m->tools);
+    for (size_t i = 0; i < BATCHES; i++)
+        batch_free(m->buffers[i].batch);
 }
 
 static void log_tally(const struct restore *r)
@@ -371,6 +405,8 @@ int disk_restore(const struct source *source, const struct disk_target *target,
 
     if (check_target(&r, err) < 0)
         return -1;
+    for (size_t i = 0; i < source->count; i++)
+        window_past_cache(source->files[i].fd);
     pthread_mutex_init(&r.lock, NULL);
     for (unsigned i = 0; i < r.count && status == 0; i++)
         status = mover_open(&movers[i], &r, err);

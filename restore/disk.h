@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* disk.h - one disk from its data files into an NBD export
  *
- * Several threads with a connection each: read a record, check its hash,
- * decompress, write what is visible of it.  Nothing is written that was not
- * checked, where there is something to check it against; each byte is read
- * and written once.  Zeroes are not read but made, unless the target reads as
- * zeroes before.
+ * Several threads with a connection each: read some MiB of the disk, wherever
+ * they lie, check their hashes, decompress, write them.  Nothing is written
+ * that was not checked, where there is something to check it against; each byte
+ * is read and written once.  Zeroes are not read but made, unless the target
+ * reads as zeroes before.
  *
  * Knows neither how the target came to be nor what happens to it afterwards.
  */

@@ -8,6 +8,7 @@
 #ifndef SET_RECORD_H
 #define SET_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,8 +36,30 @@ must_check int record_read(struct record_reader *r, int fd, const char *name,
                            uint64_t length, stream_put put, void *opaque,
                            struct error *err);
 
+/* Is this a record that is read and checked as a whole: of at most
+ * PLAN_CHUNK_SIZE, and not of many times that on disk?
+ */
+bool record_is_short(const struct index_record *record);
+
+/* The same for a short record whose stored bytes are in memory already, at
+ * `stored`: `*ret_plain` are its plain bytes, checked if it has a hash.  They
+ * are where they were, or, if it is compressed, at `room` (record->length
+ * bytes; NULL: of the reader, until its next call).  ERR_DAMAGED.
+ */
+must_check int record_unpack(struct record_reader *r, const char *name,
+                             const struct index_record *record,
+                             const unsigned char *stored, unsigned char *room,
+                             const unsigned char **ret_plain,
+                             struct error *err);
+
+/* From now on give all stored bytes that record_read reads to `tap` too, in
+ * order and before they are looked at; NULL: no more.
+ */
+void record_reader_tap(struct record_reader *r, stream_put tap, void *opaque);
+
 /* Read the bytes [skip, skip + length) of a record that is not compressed, as
- * they are: nothing is checked.  For what needs no check, or had it before.
+ * they are: nothing is checked.  For what needs no check, or had it before. Not
+ * for a file that is read past the page cache (window.h).
  */
 must_check int record_pread(int fd, const char *name,
                             const struct index_record *record, uint64_t skip,

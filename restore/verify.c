@@ -161,7 +161,7 @@ static void verify_done(struct verify *v)
     vec_foreach (check, &v->checks)
         lost_done(&check->lost);
     vec_free(&v->checks);
-    record_reader_free(v->tools.reader);
+    pass_free(v->tools.pass);
     progress_free(v->tools.progress);
 }
 
@@ -185,7 +185,7 @@ int verify_examine(const struct backup_set *set,
 
     v.tools.progress = progress_new(startup_progress(&options->common), stderr);
     choose_sample(&v, options);
-    if (record_reader_new(&v.tools.reader, err) < 0 || run_checks(&v, err) < 0)
+    if (pass_new(&v.tools.pass, err) < 0 || run_checks(&v, err) < 0)
         return -1;
     return conclude(&v, ret, err);
 }

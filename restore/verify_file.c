@@ -5,12 +5,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "base/stop.h"
 #include "base/vec.h"
 #include "set/index.h"
 #include "sum.h"
@@ -97,31 +94,6 @@ static int note(struct examine *x, struct error *err)
     return 0;
 }
 
-/* A stream_put: the reader has checked what there is to check. */
-static int ignore_bytes(void *opaque, const void *bytes, size_t length,
-                        struct error *err)
-{
-    struct examine *x = opaque;
-
-    progress_read(x->progress, length);
-    return stop_check(err);
-}
-
-/* A stream_put for what the index calls zero. */
-static int need_zeroes(void *opaque, const void *bytes, size_t length,
-                       struct error *err)
-{
-    const struct examine *x = opaque;
-    const unsigned char *b = bytes;
-
-    if (length > 0 && (b[0] != 0 || memcmp(b, b + 1, length - 1) != 0))
-        return error_set(err, ERR_DAMAGED,
-                         "'%s' holds data where its index says that there are "
-                         "zeroes",
-                         x->f->file);
-    return stop_check(err);
-}
-
 /* Does record `a` of the index lie where the frames say? */
 static int compare_record(const char *name, const struct index_record *a,
                           const struct index *frames, struct error *err)
@@ -197,63 +169,6 @@ static int check_places(const struct examine *x, struct error *err)
     return 0;
 }
 
-/* What is called zero and stored all the same; holes are passed over. */
-static int read_zeroes(struct examine *x, const struct index_record *record,
-                       struct error *err)
-{
-    uint64_t at = record->file_offset, end = at + record->stored_length;
-
-    if (record->compressed)
-        return record_read(x->t->reader, x->fd, x->f->file, record, 0,
-                           record->length, need_zeroes, x, err);
-    while (at < end) {
-        off_t data = lseek(x->fd, (off_t)at, SEEK_DATA);
-        uint64_t skip;
-
-        if (data < 0 && errno == ENXIO)
-            return 0;
-        at = data < 0 ? at : MIN_OF((uint64_t)data, end);
-        skip = at - record->file_offset;
-        if (at < end) {
-            uint64_t length = MIN_OF(end - at, INDEX_PLAIN_MAX);
-
-            if (record_read(x->t->reader, x->fd, x->f->file, record, skip,
-                            length, need_zeroes, x, err) < 0)
-                return -1;
-            at += length;
-        }
-    }
-    return 0;
-}
-
-static int read_record(struct examine *x, const struct index_record *record,
-                       struct error *err)
-{
-    if (record->kind == INDEX_DATA)
-        return record_read(x->t->reader, x->fd, x->f->file, record, 0,
-                           record->length, ignore_bytes, x, err);
-    return record->stored_length > 0 ? read_zeroes(x, record, err) : 0;
-}
-
-static int check_records(struct examine *x, struct error *err)
-{
-    for (size_t i = 0; i < index_count(x->idx); i++) {
-        struct index_record record = index_get(x->idx, i);
-
-        progress_tick(x->t->progress);
-        if (!sample_takes(&x->t->sample, x->f->file, record.offset) ||
-            read_record(x, &record, err) == 0)
-            continue;
-        if (note(x, err) < 0)
-            return -1;
-        /* A restore does not read zeroes. */
-        if (record.kind == INDEX_DATA &&
-            lost_add(&x->check->lost, record.offset, record.length, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
 /* Everything but what its bytes are. */
 static int check_form(struct examine *x, struct error *err)
 {
@@ -262,24 +177,81 @@ static int check_form(struct examine *x, struct error *err)
     if (!x->f->raw && chain_file_meta(x->t->set->chain, x->f, &meta, err) < 0 &&
         note(x, err) < 0)
         return -1;
-    if (check_structure(x, err) < 0 && note(x, err) < 0)
-        return -1;
     if (check_places(x, err) < 0 && note(x, err) < 0)
         return -1;
     return 0;
 }
 
-/* The sum of all bytes.  Of a file with damage it says nothing new. */
-static int check_sum(struct examine *x, struct error *err)
+/* What the pass has found. */
+static int take_fault(void *opaque, const struct index_record *record,
+                      struct error *err)
 {
-    bool sampled = sample_rounds(&x->t->sample) > 1;
+    struct examine *x = opaque;
 
-    if (x->f->raw || sampled || x->check->faults > 0 ||
-        sum_check(x->t->set, x->f, x->fd, err) == 0)
+    if (note(x, err) < 0)
+        return -1;
+    /* A restore does not read zeroes. */
+    if (!record || record->kind != INDEX_DATA)
+        return 0;
+    return lost_add(&x->check->lost, record->offset, record->length, err);
+}
+
+/* The walk from frame to frame waits for the disk more than it does: a job of
+ * its own, beside the pass over all bytes.
+ */
+struct walk {
+    struct job job;
+    const struct examine *x;
+    int status;
+    struct error error;
+};
+
+static void run_walk(struct job *job)
+{
+    struct walk *w = container_of(job, struct walk, job);
+
+    w->status = check_structure(w->x, &w->error);
+}
+
+/* The sum of all bytes.  Of a file with damage it says nothing new. */
+static int check_sum(struct examine *x, uint32_t sum, struct error *err)
+{
+    if (x->check->faults > 0 || sum_compare(x->t->set, x->f, sum, err) == 0)
         return 0;
     /* Without an index it is all there is, and restore keeps to it. */
     x->check->unusable = !x->f->entry;
     return note(x, err);
+}
+
+/* All of its bytes, and how they hang together. */
+static int check_bytes(struct examine *x, struct error *err)
+{
+    _cleanup_error_ struct error why = ERROR_INIT;
+    struct walk walk = {.job.run = run_walk, .x = x, .error = ERROR_INIT};
+    struct pass_request request = {
+        .fd = x->fd,
+        .name = x->f->file,
+        .size = x->f->file_size,
+        .idx = x->idx,
+        .sample = &x->t->sample,
+        .sum = !x->f->raw && sample_rounds(&x->t->sample) <= 1,
+        .progress = x->t->progress,
+        .disk = x->progress,
+        .fault = take_fault,
+        .opaque = x,
+    };
+    uint32_t sum = 0;
+    int status = 0;
+
+    workers_add(pass_workers(x->t->pass), &walk.job);
+    status = pass_run(x->t->pass, &request, &sum, err); /* waits for both */
+    error_move(&why, &walk.error);
+    if (status < 0 || (walk.status < 0 && note(x, &why) < 0)) {
+        if (status == 0)
+            error_move(err, &why);
+        return -1;
+    }
+    return request.sum ? check_sum(x, sum, err) : 0;
 }
 
 static int say_lost(const struct file_check *check, struct error *err)
@@ -314,8 +286,8 @@ static int examine(struct examine *x, struct error *err)
     x->idx = idx;
     x->progress =
         progress_add(x->t->progress, x->f->file, index_data_size(idx));
-    if (check_form(x, err) < 0 || check_records(x, err) < 0 ||
-        check_sum(x, err) < 0 || say_lost(x->check, err) < 0)
+    if (check_form(x, err) < 0 || check_bytes(x, err) < 0 ||
+        say_lost(x->check, err) < 0)
         return -1;
     progress_done(x->progress);
     x->t->bytes += x->f->file_size;

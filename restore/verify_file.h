@@ -15,9 +15,9 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "pass.h"
 #include "sample.h"
 #include "set.h"
-#include "set/record.h"
 
 /* [offset, offset + length) of a disk. */
 struct lost_range {
@@ -49,7 +49,7 @@ struct file_check {
 
 struct verify_tools {
     const struct backup_set *set;
-    struct record_reader *reader;
+    struct pass *pass;
     struct sample sample; /* a part only: then without the adler32 */
     struct progress *progress;
     uint64_t bytes; /* of files examined, counted up */

@@ -228,11 +228,3 @@ int chksum_write(int dirfd, const char *datafile, uint32_t adler,
         return error_errno(err, errno, "cannot write '%s'", name);
     return file_publish(&nf, FILE_NOREPLACE, err);
 }
-
-/* The largest prime below 65536, of which adler32 is made. */
-#define ADLER_BASE 65521
-
-uint32_t adler_zeroes(uint64_t length)
-{
-    return (uint32_t)(length % ADLER_BASE) << 16 | 1;
-}

@@ -59,11 +59,6 @@ must_check int cpt_write(int dirfd, const char *domain, const struct cpt *cpt,
 must_check int chksum_read(int dirfd, const char *datafile, uint32_t *ret,
                            struct error *err);
 
-/* The adler32 of `length` zero bytes, to be joined with adler32_combine (RFC
- * 1950: the first sum stays 1, the second one counts the bytes).
- */
-uint32_t adler_zeroes(uint64_t length);
-
 /* The text of such a file: 1 and the value, 0 for `None`, or ERR_DAMAGED. */
 must_check int chksum_decode(const char *text, size_t len, uint32_t *ret,
                              struct error *err);

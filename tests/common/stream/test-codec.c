@@ -5,6 +5,7 @@
  * write beyond them.
  */
 #include "stream/codec.h"
+#include "stream/codec_block.h"
 
 #include <lz4frame.h>
 
@@ -321,8 +322,77 @@ static void test_plain_length(void)
                 "not an lz4 frame");
 }
 
+/* Each block of a frame, alone, and not if one of its bytes is another. */
+static void check_blocks(size_t len)
+{
+    _cleanup_error_ struct error err = ERROR_INIT;
+    _cleanup_(codec_freep) struct codec *c = codec_new(&err);
+    _cleanup_(codec_block_freep) struct codec_block *b = NULL;
+    _cleanup_free_ char *plain = noise(len, len), *frame = NULL;
+    _cleanup_free_ char *out = malloc(CODEC_BLOCK_SIZE);
+    size_t count = (len + CODEC_BLOCK_SIZE - 1) / CODEC_BLOCK_SIZE, used = 0;
+    size_t at = CODEC_BLOCK_BEGIN;
+    uint32_t stored[16] = {0};
+
+    /* One that does not become smaller. */
+    for (size_t i = 0; i < MIN_OF(len, CODEC_BLOCK_SIZE); i++)
+        plain[i] = (char)random();
+    frame = malloc(codec_bound(len));
+    CHECK_OK(
+        codec_encode(c, 1, plain, len, frame, codec_bound(len), &used, &err),
+        &err);
+    CHECK_OK(codec_block_new(&b, &err), &err);
+    CHECK_EQ_INT(codec_blocks(frame, used, count, stored), 1);
+    CHECK_EQ_INT(codec_blocks(frame, used, count + 1, stored), 0);
+    CHECK_EQ_INT(codec_blocks(frame, used, count - 1, stored), 0);
+    CHECK_EQ_INT(codec_blocks(frame, at + 2, count, stored), 0);
+    for (size_t i = 0; i < count; at += stored[i++]) {
+        size_t n = MIN_OF(len - i * CODEC_BLOCK_SIZE, CODEC_BLOCK_SIZE);
+        size_t flipped = at + 4 + (size_t)random() % (stored[i] - 4);
+        _cleanup_free_ char *alone = malloc(stored[i]);
+
+        memcpy(alone, frame + at, stored[i]);
+        CHECK_OK(codec_block_decode(b, alone, stored[i], out, n, &err), &err);
+        CHECK_MEM(out, plain + i * CODEC_BLOCK_SIZE, n);
+        CHECK_FAILS(codec_block_decode(b, alone, stored[i], out, n - 1, &err),
+                    &err, "bytes, not");
+        CHECK_FAILS(codec_block_decode(b, alone, stored[i] - 1, out, n, &err),
+                    &err, "block");
+        alone[flipped - at] ^= 4;
+        CHECK_FAILS(codec_block_decode(b, alone, stored[i], out, n, &err), &err,
+                    "block");
+    }
+}
+
+static void test_blocks(void)
+{
+    static const size_t sizes[] = {1, 65535, 65536, 65537, 300000, 1048576};
+
+    for (size_t i = 0; i < array_size(sizes); i++)
+        check_blocks(sizes[i]);
+}
+
+/* Blocks that need those before them, or have no checksum, or another size. */
+static void test_no_blocks(void)
+{
+    _cleanup_free_ char *plain = noise(200000, 1);
+    _cleanup_bytes_ struct bytes linked =
+        frame_of(plain, 200000, LZ4F_max64KB, true, true, true);
+    _cleanup_bytes_ struct bytes unchecked =
+        frame_of(plain, 200000, LZ4F_max64KB, false, false, true);
+    _cleanup_bytes_ struct bytes large =
+        frame_of(plain, 200000, LZ4F_max256KB, false, true, true);
+    uint32_t stored[16] = {0};
+
+    CHECK_EQ_INT(codec_blocks(linked.data, linked.len, 4, stored), 0);
+    CHECK_EQ_INT(codec_blocks(unchecked.data, unchecked.len, 4, stored), 0);
+    CHECK_EQ_INT(codec_blocks(large.data, large.len, 1, stored), 0);
+}
+
 int main(void)
 {
+    RUN(test_blocks);
+    RUN(test_no_blocks);
     RUN(test_roundtrip);
     RUN(test_largest);
     RUN(test_reuse);

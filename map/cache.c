@@ -162,6 +162,13 @@ static struct cache_item *add_item(struct cache *c, struct cache_item **place,
     return item;
 }
 
+static struct cache_item *pin(struct cache *c, struct cache_item *item)
+{
+    if (item->pins++ == 0)
+        list_remove(c, item);
+    return item;
+}
+
 int cache_ask(struct cache *c, struct cache_item **place, size_t length,
               struct cache_item **ret, struct error *err)
 {
@@ -170,13 +177,22 @@ int cache_ask(struct cache *c, struct cache_item **place, size_t length,
     while (*place && (*place)->loading)
         pthread_cond_wait(&c->loaded, &c->lock);
     if (*place) {
-        if ((*place)->pins++ == 0)
-            list_remove(c, *place);
-        *ret = *place;
+        *ret = pin(c, *place);
         return CACHE_HIT;
     }
     *ret = add_item(c, place, length);
     return *ret ? CACHE_MISS : error_memory(err);
+}
+
+int cache_peek(struct cache *c, struct cache_item *const *place,
+               struct cache_item **ret)
+{
+    LOCK_SCOPE(&c->lock);
+
+    if (!*place || (*place)->loading)
+        return CACHE_MISS;
+    *ret = pin(c, *place);
+    return CACHE_HIT;
 }
 
 void cache_release(struct cache *c, struct cache_item *item)

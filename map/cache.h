@@ -51,6 +51,10 @@ must_check int cache_ask(struct cache *c, struct cache_item **place,
                          size_t length, struct cache_item **ret,
                          struct error *err);
 
+/* The same without waiting: CACHE_MISS only says that it is not there. */
+int cache_peek(struct cache *c, struct cache_item *const *place,
+               struct cache_item **ret);
+
 void cache_read(const struct cache *c, const struct cache_item *item,
                 size_t offset, void *buf, size_t length);
 void cache_release(struct cache *c, struct cache_item *item);

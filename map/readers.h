@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* readers.h - a few record readers for many threads
+/* readers.h - a few readers of records for many threads
  *
- * A reader (set/record.h) takes some 2 MiB; clients may have hundreds of
- * requests under way.  So there are only as many as can be of use, made when
- * they are needed, and who finds none waits.
+ * A reader takes some 2 MiB; clients may have hundreds of requests under way.
+ * So there are only as many as can be of use, made when they are needed, and
+ * who finds none waits.
  */
 #ifndef MAP_READERS_H
 #define MAP_READERS_H
@@ -11,11 +11,20 @@
 #include "base/error.h"
 #include "base/macro.h"
 #include "set/record.h"
+#include "stream/codec_block.h"
 
 /* At most so many records are read and decoded at once. */
 #define READERS_MAX 6
 
 struct readers;
+
+/* For whole records, and for blocks of them. */
+struct reader {
+    struct record_reader *records;
+    struct codec_block *blocks;
+    unsigned char *stored; /* room for a block as it is stored */
+    unsigned char *plain;  /* and decoded */
+};
 
 must_check int readers_new(struct readers **ret, struct error *err);
 
@@ -26,8 +35,8 @@ void readers_freep(struct readers **r);
 /* A reader for the calling thread, to be given back soon.  Whoever has one must
  * not wait for another thread.
  */
-must_check int readers_take(struct readers *r, struct record_reader **ret,
+must_check int readers_take(struct readers *r, struct reader **ret,
                             struct error *err);
-void readers_return(struct readers *r, struct record_reader *reader);
+void readers_return(struct readers *r, struct reader *reader);
 
 #endif

@@ -5,7 +5,9 @@
  * reading; a plain record without a hash is read as far as it is asked for; one
  * with a hash is checked as a whole before its first byte is given, and read
  * straight after that; a compressed one is decoded and checked into the cache.
- * Bytes that fail are an error, never given.
+ * Of one that was checked before, and has left the cache, little reads here and
+ * there decode the block they need, so that they do not drive out what others
+ * use.  Bytes that fail are an error, never given.
  *
  * Knows records; must not know who asks.
  */
@@ -39,6 +41,11 @@ uint64_t view_size(const struct view *v); /* bytes of the disk */
  */
 must_check int view_read(struct view *v, void *buf, size_t length,
                          uint64_t offset, struct error *err);
+
+/* Have what is compressed of [offset, end) in the cache.  What cannot be read
+ * is passed over: who wants it will be told.
+ */
+void view_load(struct view *v, uint64_t offset, uint64_t end);
 
 /* The longest part of [offset, end), not empty and within the disk, that begins
  * at `offset` and is of one kind: `*ret_zero`, all of it zero and not stored,

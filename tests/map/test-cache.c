@@ -98,12 +98,13 @@ static void test_failed_load(void)
 static void test_in_use(void)
 {
     _cleanup_(cache_freep) struct cache *c = new_cache(2 * PAGE);
-    _cleanup_error_ struct error err = ERROR_INIT;
     struct cache_item *a = NULL, *b = NULL, *item = NULL;
     unsigned char byte = 0;
 
+    CHECK_EQ_INT(cache_peek(c, &a, &item), CACHE_MISS);
+    CHECK(!a);
     CHECK_EQ_INT(use(c, &a, PAGE, 1, true), CACHE_MISS);
-    CHECK_EQ_INT(cache_ask(c, &a, PAGE, &item, &err), CACHE_HIT);
+    CHECK_EQ_INT(cache_peek(c, &a, &item), CACHE_HIT);
     CHECK_EQ_INT(use(c, &b, 2 * PAGE, 2, true), CACHE_MISS);
     CHECK(a && !b);
     cache_read(c, item, PAGE - 1, &byte, 1);

@@ -44,6 +44,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "ahead.h"
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "exports.h"
@@ -72,6 +73,7 @@ static struct {
 } config = {.cache_size = CACHE_DEFAULT};
 
 static struct exports *exports;
+static struct ahead *ahead;
 
 static void names_done(struct names *n)
 {
@@ -206,8 +208,17 @@ static int map_get_ready(void)
     return exports_open(&request, &exports, &err) < 0 ? fail(&err) : 0;
 }
 
+/* Threads do not come along when nbdkit becomes a daemon. */
+static int map_after_fork(void)
+{
+    _cleanup_error_ struct error err = ERROR_INIT;
+
+    return ahead_new(&ahead, &err) < 0 ? fail(&err) : 0;
+}
+
 static void map_unload(void)
 {
+    ahead_free(ahead);
     exports_free(exports);
     free(config.dir);
     free(config.point);
@@ -283,6 +294,7 @@ static int map_pread(void *handle, void *buf, uint32_t count, uint64_t offset,
     _cleanup_error_ struct error err = ERROR_INIT;
     const struct export_disk *e = handle;
 
+    ahead_note(ahead, e->view, offset, count);
     if (view_read(e->view, buf, count, offset, &err) == 0)
         return 0;
     error_prefix(&err, "cannot read %u bytes at %llu of the disk '%s'", count,
@@ -325,6 +337,7 @@ static struct nbdkit_plugin plugin = {
     .config = map_config,
     .config_complete = map_config_complete,
     .get_ready = map_get_ready,
+    .after_fork = map_after_fork,
     .unload = map_unload,
     .list_exports = map_list_exports,
     .default_export = map_default_export,

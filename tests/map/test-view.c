@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
+#include "ahead.h"
 #include "base/cleanup.h"
 #include "exports.h"
 
@@ -74,6 +75,7 @@ struct client {
     pthread_t thread;
     const struct maker_point *point;
     struct view *view;
+    struct ahead *ahead;
     uint64_t seed;
     uint64_t most; /* reads */
     uint64_t reads;
@@ -85,12 +87,17 @@ static void *read_randomly(void *opaque)
     struct client *c = opaque;
     _cleanup_error_ struct error err = ERROR_INIT;
     _cleanup_free_ unsigned char *buf = malloc(READ_MAX);
-    uint64_t done = 0;
+    uint64_t done = 0, end = 0; /* of the last read */
 
     while (done < amount / THREADS && c->reads < c->most && !c->failure[0]) {
         size_t length = draw_length(&c->seed, c->point->size);
         uint64_t at = lab_random(&c->seed) % (c->point->size - length + 1);
 
+        /* Often in order. */
+        if (lab_random(&c->seed) % 4 && end <= c->point->size - length)
+            at = end;
+        end = at + length;
+        ahead_note(c->ahead, c->view, at, length);
         if (view_read(c->view, buf, length, at, &err) < 0)
             snprintf(c->failure, sizeof(c->failure), "%s", error_text(&err));
         else if (memcmp(buf, c->point->truth + at, length) != 0)
@@ -105,11 +112,15 @@ static void *read_randomly(void *opaque)
 static void check_reads(struct maker *m, const struct maker_point *point,
                         struct view *view, uint64_t most)
 {
+    _cleanup_error_ struct error err = ERROR_INIT;
+    _cleanup_(ahead_freep) struct ahead *ahead = NULL;
     struct client clients[THREADS] = {{0}};
 
+    CHECK_OK(ahead_new(&ahead, &err), &err);
     for (size_t i = 0; i < THREADS; i++) {
         clients[i] = (struct client){.point = point,
                                      .view = view,
+                                     .ahead = ahead,
                                      .seed = lab_random(&m->seed),
                                      .most = most};
         if (pthread_create(&clients[i].thread, NULL, read_randomly,

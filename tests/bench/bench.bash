@@ -29,7 +29,7 @@
 #   run_NAME     one run of the contender NAME: gets ready, and then calls
 #                `timed NAME COMMAND...` or `record NAME VALUE UNIT`
 #   finish       after the last round; may be missing
-# What they use is below and in guests.bash.  A contender whose program is
+# What they use is below, in guests.bash and in sets.bash.  A contender whose program is
 # missing is left out: `needs NAME PROGRAM` in prepare.
 #
 # Exit status: 0 measured, whatever the figures say; 1 something failed.
@@ -38,6 +38,7 @@ set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../lib/lab.bash"
 . "$here/guests.bash"
+. "$here/sets.bash"
 
 die() {
     echo "bench: $*" >&2

@@ -67,16 +67,16 @@ XML
     rm -f "$BENCH/scratch"
 }
 
-# make_writes COUNT BYTES: write_all will write so many clusters of 64 KiB, all
-# over a disk of BYTES, with contents of this machine's files.
+# make_writes COUNT BYTES [SEED]: write_all will write so many clusters of
+# 64 KiB, all over a disk of BYTES, with contents of this machine's files.
 make_writes() {
     python3 "$here/make-disk.py" "$BENCH/raw" 0.0625 &&
         split -b 64K -a 4 -d "$BENCH/raw" "$BENCH/piece." &&
         rm "$BENCH/raw" &&
-        python3 - "$BENCH" "$1" "$2" >"$BENCH/writes" <<'PY'
+        python3 - "$BENCH" "$1" "$2" "${3:-20261}" >"$BENCH/writes" <<'PY'
 import glob, os, random, sys
 where, count, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-draw = random.Random(20261)
+draw = random.Random(int(sys.argv[4]))
 pieces = [p for p in sorted(glob.glob(where + "/piece.*"))
           if any(open(p, "rb").read())]
 for at in sorted(draw.sample(range(size // 65536), count)):

@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/redact.h"
 #include "base/text.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -283,6 +284,7 @@ void log_write(enum log_level level, const char *file, const char *function,
 {
     _cleanup_(line_done) struct line line = {.level = level};
     _cleanup_free_ char *raw = NULL;
+    _cleanup_free_ char *shown = NULL;
     _cleanup_free_ char *text = NULL;
     int saved = errno;
     va_list ap;
@@ -298,7 +300,9 @@ void log_write(enum log_level level, const char *file, const char *function,
         raw = NULL;
     va_end(ap);
     if (raw)
-        text = text_escape(raw);
+        shown = redact_text(raw);
+    if (shown)
+        text = text_escape(shown);
     if (text && level == LOG_LEVEL_WARNING)
         keep(text);
     /* Without memory at least what kind of record it was. */

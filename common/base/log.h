@@ -6,10 +6,11 @@
  *     [2026-06-01 12:00:00] INFO virtnbdbackup disk - disk_copy [vda]: text
  *
  * logger, module (source file without its suffix), function, thread.  Control
- * characters in the text are escaped.  Records go to stderr, a file and
- * syslog, as set below; initially to stderr, plain, from INFO on.  Thread-safe;
- * never fails and never ends a run; errno stays as it was.  One process-wide
- * log: this is the only state of its kind besides base/stop.
+ * characters in the text are escaped, secrets are replaced (base/redact).
+ * Records go to stderr, a file and syslog, as set below; initially to stderr,
+ * plain, from INFO on.  Thread-safe; never fails and never ends a run; errno
+ * stays as it was.  One process-wide log: this is the only state of its kind
+ * besides base/stop.
  *
  * Nothing in common/ logs above debug.
  */

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/redact.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "cli/exit.h"
@@ -59,33 +60,6 @@ bool startup_progress(const struct cli_common *common)
     return !common->quiet && !common->noprogress;
 }
 
-/* Print `word` with user info and query of a URI replaced. */
-static void print_word(FILE *f, const char *word, size_t length)
-{
-    const char *end = word + length;
-    const char *mark = memmem(word, length, "://", 3);
-    const char *host = mark ? mark + 3 : NULL;
-    const char *query = host ? memchr(host, '?', (size_t)(end - host)) : NULL;
-    const char *path;
-    const char *at;
-
-    if (!mark) {
-        fwrite(word, 1, length, f);
-        return;
-    }
-    if (query)
-        end = query;
-    path = memchr(host, '/', (size_t)(end - host));
-    at = memrchr(host, '@', (size_t)((path ? path : end) - host));
-    fwrite(word, 1, (size_t)(host - word), f);
-    if (at)
-        fputs("***", f);
-    host = at ? at : host;
-    fwrite(host, 1, (size_t)(end - host), f);
-    if (query)
-        fputs("?***", f);
-}
-
 /* Is `word` the option --password, maybe abbreviated or with a value?  The
  * shortest form is what no other option begins with.
  */
@@ -103,23 +77,11 @@ static bool is_password(const char *word)
  */
 static char *redacted(const char *word, bool after_password)
 {
-    char *text = NULL;
-    size_t length = 0;
-    FILE *f = open_memstream(&text, &length);
-    bool failed;
-
-    if (!f)
-        return NULL;
     if (after_password)
-        fputs("***", f);
-    else if (is_password(word) && strchr(word, '='))
-        fprintf(f, "%.*s=***", (int)strcspn(word, "="), word);
-    else
-        print_word(f, word, strlen(word));
-    failed = ferror(f) != 0;
-    if (fclose(f) != 0 || failed)
-        free(take(text));
-    return text;
+        return strdup("***");
+    if (is_password(word) && strchr(word, '='))
+        return text_dup_printf("%.*s=***", (int)strcspn(word, "="), word);
+    return redact_word(word);
 }
 
 char *startup_command_line(int argc, char *const *argv)

@@ -133,16 +133,23 @@ struct qemu_nbd_options {
     bool detect_zeroes; /* written zeroes become unmapped zeroes */
     unsigned shared;    /* clients at a time; 0 means 1 */
     const char *bitmap; /* NULL, or a persistent bitmap to be exported */
+    /* Over TCP instead of a Unix socket, whose path is NULL then: */
+    const char *tcp_host; /* name or address to listen at; NULL: no TCP */
+    uint16_t tcp_port;
+    const char *tls_dir; /* its certificates (server-cert.pem ...): only with
+                            TLS, and only for clients of the same CA */
+    const char *export_name; /* NULL: "" */
 };
 
 struct qemu_nbd;
 
 /* Serve the image or device `path` of format `format` (from our own tables or
- * from libvirt, never guessed) as the export "" on a new Unix socket, mode
- * 0600. It accepts clients when this returns.  It serves one client after the
- * other until it is stopped, and dies with the calling *thread*. ERR_CHILD:
- * qemu-nbd refuses, and why (the image is in use, damaged, ...); ERR_EXISTS:
- * the socket's name is taken; ERR_INPUT: its name is too long (107 bytes).
+ * from libvirt, never guessed) as one export on a new Unix socket, mode
+ * 0600, or on TCP. It accepts clients when this returns.  It serves one client
+ * after the other until it is stopped, and dies with the calling *thread*.
+ * ERR_CHILD: qemu-nbd refuses, and why (the image is in use, damaged, ...);
+ * ERR_EXISTS: the socket's name is taken; ERR_BUSY: the port is; ERR_INPUT: the
+ * socket's name is too long (107 bytes), or a certificate is missing.
  */
 must_check int qemu_nbd_start(const char *path, const char *format,
                               const char *socket_path,

@@ -23,10 +23,11 @@
 #define STOP_TIMEOUT_MS 600000 /* much may be left to write */
 #define STDERR_MAX (16 * KIB)
 #define CLIENTS_MAX 64
+#define TLS_ID "tls0"
 
 struct qemu_nbd {
     char *path;
-    char *socket_path;
+    char *socket_path;   /* NULL: TCP */
     bool bound;          /* the socket's name is ours to remove */
     struct child *child; /* NULL for one on another host */
     struct remote *on;
@@ -92,8 +93,8 @@ static struct qemu_nbd *server_new(const char *path, const char *socket_path)
     if (!s)
         return NULL;
     s->path = qemu_file_argument(path);
-    s->socket_path = strdup(socket_path);
-    if (!s->path || !s->socket_path)
+    s->socket_path = socket_path ? strdup(socket_path) : NULL;
+    if (!s->path || (socket_path && !s->socket_path))
         return NULL;
     return take(s);
 }
@@ -132,6 +133,27 @@ static const char *aio_argument(enum qemu_aio aio)
     }
 }
 
+/* What QEMU needs to show a certificate, and to ask for one.  Its own syntax: a
+ * comma is written twice.
+ */
+static void add_tls(const char *dir, struct words *argv)
+{
+    _cleanup_free_ char *escaped = calloc(2, strlen(dir) + 1);
+    char *to = escaped;
+
+    for (; escaped && *dir; dir++) {
+        if (*dir == ',')
+            *to++ = ',';
+        *to++ = *dir;
+    }
+    words_add(argv, "--object");
+    words_add(argv,
+              "tls-creds-x509,id=" TLS_ID ",endpoint=server,verify-peer=yes,"
+              "dir=%s",
+              escaped ? escaped : "/nowhere");
+    words_add(argv, "--tls-creds=" TLS_ID);
+}
+
 /* Its command line, but the socket and what follows it. */
 static void build_argv(const struct qemu_nbd *s, const char *format,
                        const struct qemu_nbd_options *o, struct words *argv)
@@ -155,6 +177,12 @@ static void build_argv(const struct qemu_nbd *s, const char *format,
         words_add(argv, "--bitmap");
         words_add(argv, "%s", o->bitmap);
     }
+    if (o->export_name) {
+        words_add(argv, "--export-name");
+        words_add(argv, "%s", o->export_name);
+    }
+    if (o->tls_dir)
+        add_tls(o->tls_dir, argv);
 }
 
 static int run_here(struct qemu_nbd *s, struct words *argv, int listen_fd,
@@ -204,12 +232,18 @@ static const char *sentence(char *stderr_text)
 /* There it makes its socket itself, and says by its file of the process id that
  * it listens.
  */
-static int run_there(struct qemu_nbd *s, struct words *argv, struct error *err)
+static int run_there(struct qemu_nbd *s, const struct qemu_nbd_options *o,
+                     struct words *argv, struct error *err)
 {
     _cleanup_free_ char *there = text_dup_printf("%s.nbd", s->base);
     _cleanup_error_ struct error why = ERROR_INIT;
 
-    words_add(argv, "--socket=%s", there ? there : "");
+    if (o->tcp_host) {
+        words_add(argv, "--bind=%s", o->tcp_host);
+        words_add(argv, "--port=%u", (unsigned)o->tcp_port);
+    } else {
+        words_add(argv, "--socket=%s", there ? there : "");
+    }
     words_add(argv, "--pid-file=%s.pid", s->base);
     words_add(argv, "%s", s->path);
     if (!there)
@@ -227,8 +261,12 @@ static int run_there(struct qemu_nbd *s, struct words *argv, struct error *err)
             return error_memory(err);
         for (char *c = s->said; *c; c++)
             *c = *c == '\t' ? '\n' : *c;
-        return error_set(err, ERR_CHILD, "qemu-nbd: %s", sentence(s->said));
+        return error_set(
+            err, strstr(s->said, "already in use") ? ERR_BUSY : ERR_CHILD,
+            "qemu-nbd: %s", sentence(s->said));
     }
+    if (o->tcp_host)
+        return 0;
     return remote_forward(s->on, s->socket_path, there, err);
 }
 
@@ -263,7 +301,7 @@ static int start_there(struct qemu_nbd *s, const char *format,
     if (!s->base)
         return error_memory(err);
     build_argv(s, format, options, &argv);
-    return run_there(s, &argv, err);
+    return run_there(s, options, &argv, err);
 }
 
 static int start(struct qemu_nbd *s, const char *format,
@@ -280,10 +318,12 @@ static int start(struct qemu_nbd *s, const char *format,
     choose_modes(s, options);
     if (s->on)
         return start_there(s, format, options, err);
-    if (listen_unix(s->socket_path, &address, err) < 0 ||
+    if ((options->tcp_host
+             ? listen_tcp(options->tcp_host, options->tcp_port, &address, err)
+             : listen_unix(s->socket_path, &address, err)) < 0 ||
         listen_on(&address, &listen_fd, err) < 0)
         return -1;
-    s->bound = true;
+    s->bound = !options->tcp_host;
     build_argv(s, format, options, &argv);
     if (run_here(s, &argv, listen_fd, err) < 0)
         return -1;

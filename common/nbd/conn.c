@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -166,6 +167,34 @@ static int handle_configure(struct nbd_handle *h, const struct nbd_target *t,
     return failed;
 }
 
+/* Handshakes with TLS, see nbd_tls_stop. */
+static pthread_mutex_t tls_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t tls_done = PTHREAD_COND_INITIALIZER;
+static unsigned tls_running; /* under the mutex */
+static bool tls_stopped;     /* under the mutex */
+
+static bool tls_enter(void)
+{
+    LOCK_SCOPE(&tls_mutex);
+    tls_running += !tls_stopped;
+    return !tls_stopped;
+}
+
+static void tls_leave(void)
+{
+    LOCK_SCOPE(&tls_mutex);
+    tls_running--;
+    pthread_cond_broadcast(&tls_done);
+}
+
+void nbd_tls_stop(void)
+{
+    LOCK_SCOPE(&tls_mutex);
+    tls_stopped = true;
+    while (tls_running > 0)
+        pthread_cond_wait(&tls_done, &tls_mutex);
+}
+
 /* Drive the handshake to its end. */
 static int handshake(struct nbd_handle *h, const char *name,
                      int64_t deadline_ms, struct error *err)
@@ -187,6 +216,30 @@ static int handshake(struct nbd_handle *h, const char *name,
     if (!nbd_aio_is_ready(h))
         return handle_error(err, "connecting to %s", name);
     return 0;
+}
+
+/* What libnbd's reasons mean for those who set up certificates.  Returns -1. */
+static int tls_hint(const struct nbd_target *t, struct error *err)
+{
+    static const struct {
+        const char *reason, *hint;
+    } hints[] = {
+        {"certificate verification",
+         "its certificate has expired, is for another name, or is signed by "
+         "another authority than ours"},
+        {"The TLS connection was non-properly terminated",
+         "it does not take our certificate, if there is one: that has "
+         "expired, or is signed by another authority than its own"},
+        {"server refused TLS", "it does not encrypt, so nothing is sent"},
+        {"server requires TLS", "it takes encrypted connections only"},
+    };
+    bool tls = t->tls != NBD_TLS_OFF || t->uri;
+
+    for (size_t i = 0; i < array_size(hints); i++)
+        if (err->kind == ERR_NBD && strstr(error_text(err), hints[i].reason) &&
+            (tls || i == array_size(hints) - 1))
+            return error_append(err, "; %s", hints[i].hint);
+    return -1;
 }
 
 /* One attempt.  NOT_YET leaves the reason in errno. */
@@ -224,9 +277,26 @@ static int attempt(const struct nbd_target *t, const char *name,
         return NOT_YET;
     }
     if (failed)
-        return -1;
+        return tls_hint(t, err);
     *ret = take(h);
     return 0;
+}
+
+/* The same; with TLS, unless nbd_tls_stop was called. */
+static int attempt_if_allowed(const struct nbd_target *t, const char *name,
+                              const char *const *contexts, int64_t deadline_ms,
+                              struct nbd_handle **ret, struct error *err)
+{
+    int r;
+
+    if (t->tls == NBD_TLS_OFF)
+        return attempt(t, name, contexts, deadline_ms, ret, err);
+    if (!tls_enter())
+        return error_set(err, ERR_NBD, "connecting to %s: the server is ending",
+                         name);
+    r = attempt(t, name, contexts, deadline_ms, ret, err);
+    tls_leave();
+    return r;
 }
 
 /* Attempts until somebody is there or the deadline has passed. */
@@ -239,7 +309,8 @@ static int connect_patiently(const struct nbd_target *t, const char *name,
 
     for (;;) {
         _cleanup_error_ struct error why = ERROR_INIT;
-        int outcome = attempt(t, name, contexts, deadline, ret, &why);
+        int outcome =
+            attempt_if_allowed(t, name, contexts, deadline, ret, &why);
         int reason = errno;
 
         if (outcome == 0)

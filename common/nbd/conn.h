@@ -64,6 +64,14 @@ must_check int nbd_conn_open(const struct nbd_target *target,
                              const char *const *contexts, int timeout_ms,
                              struct nbd_conn **ret, struct error *err);
 
+/* From now on no connection with TLS begins in this process (nbd_conn_open
+ * fails with ERR_NBD), and when this returns none is at its handshake any more.
+ * To be called before a server is stopped while other threads may be connecting
+ * to it: QEMU 7.2, told to stop its server during a handshake, waits for
+ * itself, and its guest stands still for ever.
+ */
+void nbd_tls_stop(void);
+
 /* Bytes of the export; at most EXTENT_END_MAX. */
 uint64_t nbd_conn_size(const struct nbd_conn *conn);
 

@@ -27,7 +27,8 @@ int job_undo(struct domain *d, const struct job_request *request,
              int timeout_ms, struct error *err)
 {
     _cleanup_error_ struct error failed = ERROR_INIT;
-    int ended = job_end(d, request->socket_path, timeout_ms, err);
+    _cleanup_free_ char *mark = job_mark(request);
+    int ended = mark ? job_end(d, mark, timeout_ms, err) : error_memory(err);
     int deleted = 0;
 
     if (request->checkpoint && request->description)
@@ -43,18 +44,20 @@ int job_undo(struct domain *d, const struct job_request *request,
 enum begin_arg {
     BACKUP_XML,
     CHECKPOINT_XML,
-    SOCKET,
+    MARK,
     CHECKPOINT_NAME,
     DESCRIPTION
 };
 
-/* Nobody waits for this job any more. */
+/* Nobody waits for this job any more.  (Over TCP the mark is no socket, but a
+ * mark all the same.)
+ */
 static void begin_late(struct call *call)
 {
     _cleanup_(domain_closep) struct domain *d = NULL;
     _cleanup_error_ struct error err = ERROR_INIT;
     struct job_request request = {
-        .socket_path = call->args[SOCKET],
+        .socket_path = call->args[MARK],
         .checkpoint = call->args[CHECKPOINT_NAME],
         .description = call->args[DESCRIPTION],
     };
@@ -127,9 +130,12 @@ int job_begin(struct domain *d, const struct job_request *request,
 {
     _cleanup_free_ char *backup = NULL;
     _cleanup_free_ char *checkpoint = NULL;
+    _cleanup_free_ char *mark = job_mark(request);
     _cleanup_(call_freep) struct call *call = NULL;
     int timeout_ms = request->timeout_ms;
 
+    if (!mark)
+        return error_memory(err);
     if (job_backup_xml(request, &backup, err) < 0)
         return -1;
     if (request->checkpoint &&
@@ -141,7 +147,7 @@ int job_begin(struct domain *d, const struct job_request *request,
     call = call_new(domain_session(d), d, begin_run, "start the backup job");
     call_arg(call, BACKUP_XML, backup);
     call_arg(call, CHECKPOINT_XML, checkpoint);
-    call_arg(call, SOCKET, request->socket_path);
+    call_arg(call, MARK, mark);
     call_arg(call, CHECKPOINT_NAME, request->checkpoint);
     call_arg(call, DESCRIPTION, request->description);
     if (call)

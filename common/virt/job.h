@@ -7,8 +7,12 @@
  * removes them at the end (when the guest is destroyed meanwhile the socket
  * stays: its directory is the caller's to remove).
  *
- * A job is ours if its socket is ours.  Nothing here but job_end_any() ends any
- * other job.
+ * The server may listen on TCP instead, which anybody can connect to who
+ * reaches the port, unless TLS and libvirt's settings for it forbid that.
+ *
+ * A job is known by its mark: the path of its socket; over TCP, the path that
+ * its scratch files begin with.  Nothing here but job_end_any() ends a job that
+ * bears another mark than was asked for.
  *
  * Knows base and the rest of virt.  What a stop does: virt/session.h.
  */
@@ -31,7 +35,10 @@ struct job_disk {
 };
 
 struct job_request {
-    const char *socket_path; /* absolute; must not exist */
+    const char *socket_path; /* absolute; must not exist; NULL: over TCP */
+    const char *tcp_host;    /* name or address to listen at */
+    uint16_t tcp_port;
+    bool tls;                /* as QEMU's backup_tls_x509_... settings say */
     const char *scratch_dir; /* absolute; QEMU's user must be able to write */
     const char *prefix; /* scratch files: <scratch_dir>/<prefix>.<target>; the
                            point's UUID makes them unique */
@@ -47,6 +54,12 @@ struct job_request {
  * "qemu:dirty-bitmap:backup-<export name>".  Owned; NULL: no memory.
  */
 must_check char *job_bitmap_context(const struct job_disk *disk);
+
+/* What the request's job will be known by.  Owned; NULL: no memory. */
+must_check char *job_mark(const struct job_request *request);
+
+/* Does the error of a job_begin say that the port is taken? */
+bool job_port_is_taken(const struct error *err);
 
 /* The XML that job_begin sends; for tests and --printonly.  Owned. */
 must_check int job_backup_xml(const struct job_request *request, char **ret,
@@ -76,17 +89,17 @@ must_check int job_begin(struct domain *d, const struct job_request *request,
                          struct error *err);
 
 /* After a failed or abandoned job_begin of the same request: end the job if
- * its socket is ours; delete the checkpoint if its description is ours (libvirt
+ * its mark is ours; delete the checkpoint if its description is ours (libvirt
  * may have made it although it reported an error).  Outcome 1 = something was
  * removed, 0 = nothing was there.
  */
 must_check int job_undo(struct domain *d, const struct job_request *request,
                         int timeout_ms, struct error *err);
 
-/* Is a backup job active?  Outcome 1: yes, and `*ret_socket` (owned, may be
- * NULL as argument) is the path of its socket, "" if it has none (TCP); 0: no.
+/* Is a backup job active?  Outcome 1: yes, and `*ret_mark` (owned, may be NULL
+ * as argument) is its mark, "" if it has none; 0: no.
  */
-must_check int job_find(struct domain *d, char **ret_socket, struct error *err);
+must_check int job_find(struct domain *d, char **ret_mark, struct error *err);
 
 struct job_stats {
     bool active;            /* any job */
@@ -101,13 +114,13 @@ struct job_stats {
 must_check int job_stats(struct domain *d, struct job_stats *ret,
                          struct error *err);
 
-/* End the backup job whose socket is `socket_path`, and wait until libvirt has
+/* End the backup job whose mark is `mark`, and wait until libvirt has
  * none such any more (it tells us; then the scratch files are gone too).
  * Works through a restart of libvirtd.  Outcome 1 = ended, 0 = there is no
  * job, or another's, which is not touched.  ERR_TIMEOUT after `timeout_ms`.
  */
-must_check int job_end(struct domain *d, const char *socket_path,
-                       int timeout_ms, struct error *err);
+must_check int job_end(struct domain *d, const char *mark, int timeout_ms,
+                       struct error *err);
 
 /* End the backup job of the domain whoever began it (--killonly), and wait as
  * job_end does.  Outcome 1 = ended, 0 = there is none.  ERR_BUSY: the domain's

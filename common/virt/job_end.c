@@ -16,11 +16,11 @@
 /* So that the call's own report of a missed deadline comes first. */
 #define END_GRACE_MS 500
 
-/* SOCKET NULL: any job, then that of the job that was found. */
-enum end_arg { SOCKET, UUID };
+/* MARK NULL: any job, then that of the job that was found. */
+enum end_arg { MARK, UUID };
 
 /* A job that began after ours had ended is not to be ended too: so whatever
- * job is there gets known by its socket when it is first seen.
+ * job is there gets known by its mark when it is first seen.
  */
 static int choose(struct call *call, virDomainPtr domain, struct error *err)
 {
@@ -33,19 +33,19 @@ static int choose(struct call *call, virDomainPtr domain, struct error *err)
                          "Cannot %s: its job is no backup but another "
                          "operation (%s), which is left alone",
                          call_what(call), stats.operation);
-    return job_get_socket(call, domain, &call->args[SOCKET], err);
+    return job_get_mark(call, domain, &call->args[MARK], err);
 }
 
 /* Outcome 1 = there is a backup job and it is the one to end, 0 = not. */
 static int is_meant(struct call *call, virDomainPtr domain, struct error *err)
 {
-    _cleanup_free_ char *path = NULL;
+    _cleanup_free_ char *found_mark = NULL;
     int found = 0;
 
-    if (!call->args[SOCKET])
+    if (!call->args[MARK])
         return choose(call, domain, err);
-    found = job_get_socket(call, domain, &path, err);
-    return found > 0 ? strcmp(path, call->args[SOCKET]) == 0 : found;
+    found = job_get_mark(call, domain, &found_mark, err);
+    return found > 0 ? strcmp(found_mark, call->args[MARK]) == 0 : found;
 }
 
 static void job_completed(virConnectPtr conn maybe_unused,
@@ -141,7 +141,7 @@ static int end_run(struct call *call, virConnectPtr none maybe_unused,
     return result == 0 && call->numbers[0] ? 1 : result;
 }
 
-static int end(struct domain *d, const char *socket_path, int timeout_ms,
+static int end(struct domain *d, const char *mark, int timeout_ms,
                struct error *err)
 {
     _cleanup_(call_freep) struct call *call =
@@ -149,7 +149,7 @@ static int end(struct domain *d, const char *socket_path, int timeout_ms,
     _cleanup_error_ struct error failed = ERROR_INIT;
     int result = 0;
 
-    call_arg(call, SOCKET, socket_path);
+    call_arg(call, MARK, mark);
     call_arg(call, UUID, domain_uuid(d));
     if (call) {
         call->bare = true;
@@ -162,10 +162,10 @@ static int end(struct domain *d, const char *socket_path, int timeout_ms,
     return -1;
 }
 
-int job_end(struct domain *d, const char *socket_path, int timeout_ms,
+int job_end(struct domain *d, const char *mark, int timeout_ms,
             struct error *err)
 {
-    return end(d, socket_path, timeout_ms, err);
+    return end(d, mark, timeout_ms, err);
 }
 
 int job_end_any(struct domain *d, int timeout_ms, struct error *err)

@@ -82,8 +82,24 @@ int job_stats(struct domain *d, struct job_stats *ret, struct error *err)
     return 0;
 }
 
-int job_get_socket(struct call *call, virDomainPtr domain, char **ret,
-                   struct error *err)
+/* The scratch file without the name of the disk; NULL: no disk has one. */
+static char *scratch_mark(const struct xml *x)
+{
+    const struct xml_node *disks = xml_child(xml_root(x), "disks");
+    const struct xml_node *disk = xml_child(disks, "disk");
+
+    for (; disk; disk = xml_next(disk, "disk")) {
+        const char *file = xml_attr(xml_child(disk, "scratch"), "file");
+        const char *dot = file ? strrchr(file, '.') : NULL;
+
+        if (dot)
+            return strndup(file, (size_t)(dot - file));
+    }
+    return strdup("");
+}
+
+int job_get_mark(struct call *call, virDomainPtr domain, char **ret,
+                 struct error *err)
 {
     _cleanup_(xml_freep) struct xml *x = NULL;
     _cleanup_free_ char *text = virDomainBackupGetXMLDesc(domain, 0);
@@ -97,24 +113,24 @@ int job_get_socket(struct call *call, virDomainPtr domain, char **ret,
     if (xml_parse(text, "The XML of the backup job", &x, err) < 0)
         return -1;
     path = xml_attr(xml_child(xml_root(x), "server"), "socket");
-    *ret = strdup(path ? path : "");
+    *ret = path ? strdup(path) : scratch_mark(x);
     return *ret ? 1 : error_memory(err);
 }
 
 static int find_run(struct call *call, virConnectPtr conn maybe_unused,
                     virDomainPtr domain, struct error *err)
 {
-    return job_get_socket(call, domain, &call->text, err);
+    return job_get_mark(call, domain, &call->text, err);
 }
 
-int job_find(struct domain *d, char **ret_socket, struct error *err)
+int job_find(struct domain *d, char **ret_mark, struct error *err)
 {
     _cleanup_(call_freep) struct call *call =
         call_new(domain_session(d), d, find_run, "look for a backup job");
     int found = call_wait(call, CALL_ASK, 0, err);
 
-    if (found > 0 && ret_socket)
-        *ret_socket = take(call->text);
+    if (found > 0 && ret_mark)
+        *ret_mark = take(call->text);
     return found;
 }
 

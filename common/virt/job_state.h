@@ -17,11 +17,9 @@
 must_check int job_get_stats(struct call *call, virDomainPtr domain,
                              struct job_stats *ret, struct error *err);
 
-/* The socket of the backup job: 1 and the path (owned, "" for TCP), or 0 if
- * there is no backup job.
- */
-must_check int job_get_socket(struct call *call, virDomainPtr domain,
-                              char **ret, struct error *err);
+/* The mark of the backup job (owned): 1, or 0 if there is no backup job. */
+must_check int job_get_mark(struct call *call, virDomainPtr domain, char **ret,
+                            struct error *err);
 
 /* Does the error say that the domain itself is gone: a transient one that was
  * shut down?

@@ -3,6 +3,8 @@
  */
 #include "virt/job.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -22,12 +24,32 @@ char *job_bitmap_context(const struct job_disk *disk)
     return text_dup_printf("qemu:dirty-bitmap:backup-%s", export_name(disk));
 }
 
+/* The path that the scratch files of a job begin with. */
+static char *scratch_front(const struct job_request *request)
+{
+    return text_dup_printf("%s/%s", request->scratch_dir, request->prefix);
+}
+
+char *job_mark(const struct job_request *request)
+{
+    return request->socket_path ? strdup(request->socket_path)
+                                : scratch_front(request);
+}
+
+/* QEMU's words; libvirt starts it in the C locale. */
+bool job_port_is_taken(const struct error *err)
+{
+    return err->kind == ERR_LIBVIRT &&
+           strstr(error_text(err), "Address already in use");
+}
+
 static int add_backup_disk(struct xml *x, struct xml_node *disks,
                            const struct job_request *request,
                            const struct job_disk *disk, struct error *err)
 {
-    _cleanup_free_ char *scratch = text_dup_printf(
-        "%s/%s.%s", request->scratch_dir, request->prefix, disk->target);
+    _cleanup_free_ char *front = scratch_front(request);
+    _cleanup_free_ char *scratch =
+        front ? text_dup_printf("%s.%s", front, disk->target) : NULL;
     _cleanup_free_ char *bitmap =
         text_dup_printf("backup-%s", export_name(disk));
     struct xml_node *node = xml_add(x, disks, "disk", NULL);
@@ -47,18 +69,34 @@ static int add_backup_disk(struct xml *x, struct xml_node *disks,
     return 0;
 }
 
+static void add_server(struct xml *x, const struct job_request *request)
+{
+    struct xml_node *server = xml_add(x, xml_root(x), "server", NULL);
+    char port[8];
+
+    if (request->socket_path) {
+        xml_set(x, server, "transport", "unix");
+        xml_set(x, server, "socket", request->socket_path);
+        return;
+    }
+    snprintf(port, sizeof(port), "%u", (unsigned)request->tcp_port);
+    xml_set(x, server, "transport", "tcp");
+    xml_set(x, server, "name", request->tcp_host);
+    xml_set(x, server, "port", port);
+    if (request->tls)
+        xml_set(x, server, "tls", "yes");
+}
+
 int job_backup_xml(const struct job_request *request, char **ret,
                    struct error *err)
 {
     _cleanup_(xml_freep) struct xml *x = xml_new("domainbackup");
-    struct xml_node *server = NULL, *disks = NULL;
+    struct xml_node *disks = NULL;
 
     if (!x)
         return error_memory(err);
     xml_set(x, xml_root(x), "mode", "pull");
-    server = xml_add(x, xml_root(x), "server", NULL);
-    xml_set(x, server, "transport", "unix");
-    xml_set(x, server, "socket", request->socket_path);
+    add_server(x, request);
     disks = xml_add(x, xml_root(x), "disks", NULL);
     for (size_t i = 0; i < request->disk_count; i++)
         if (add_backup_disk(x, disks, request, &request->disks[i], err) < 0)

@@ -124,8 +124,8 @@ static void tell(const struct session *s, struct error *err)
                    login ? " as user '" : "", login ? s->user : "",
                    login ? "'" : "", message ? message : "no memory");
     if (code == VIR_ERR_AUTH_FAILED && !login)
-        error_append(err, "; it may want a login (--user and --password, or "
-                          "?authfile= in the URI)");
+        error_append(err, "; it may want a login (--user with "
+                          "--password-file, or ?authfile= in the URI)");
     /* Of an authfile that is no use libvirt says that the cause is unknown. */
     if (code == VIR_ERR_INTERNAL_ERROR && strstr(s->uri, "authfile="))
         error_append(err, "; is the authfile there, readable and complete?");

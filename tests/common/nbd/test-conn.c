@@ -168,6 +168,9 @@ static void test_tls(void)
     target.host = "localhost";
     target.tls = NBD_TLS_OFF;
     CHECK_FAILS(try_open(&target, CONNECT_MS, &err), &err, "TLS");
+    target.tls = NBD_TLS_REQUIRE;
+    nbd_tls_stop(); /* the last test: for good */
+    CHECK_FAILS(try_open(&target, CONNECT_MS, &err), &err, "is ending");
 }
 
 /* covers: E12:FIDR */

@@ -78,6 +78,61 @@ static void test_xml(void)
                 "control characters");
 }
 
+static void test_xml_tcp(void)
+{
+    struct job_request request = request_for(NULL);
+    _cleanup_free_ char *backup = NULL;
+    _cleanup_free_ char *plain = NULL;
+    _cleanup_free_ char *socket = NULL;
+    _cleanup_free_ char *mark = NULL;
+    _cleanup_error_ struct error err = ERROR_INIT;
+
+    socket = job_mark(&request);
+    CHECK_STR(socket, request.socket_path);
+    request.socket_path = NULL;
+    request.scratch_dir = "/s";
+    request.tcp_host = "h<";
+    request.tcp_port = 10809;
+    mark = job_mark(&request);
+    CHECK_STR(mark, "/s/" POINT);
+    CHECK_OK(job_backup_xml(&request, &plain, &err), &err);
+    CHECK_CONTAINS(plain,
+                   "<server transport=\"tcp\" name=\"h&lt;\" port=\"10809\"/>");
+    request.tls = true;
+    CHECK_OK(job_backup_xml(&request, &backup, &err), &err);
+    CHECK_CONTAINS(backup, "port=\"10809\" tls=\"yes\"/>");
+}
+
+/* A job on TCP is known by its scratch files, and its port taken to others. */
+static void test_tcp(void)
+{
+    struct job_request request = request_for("v.0");
+    _cleanup_free_ char *mark = NULL;
+    _cleanup_free_ char *found = NULL;
+    _cleanup_error_ struct error err = ERROR_INIT;
+
+    request.socket_path = NULL;
+    request.tcp_host = "127.0.0.1";
+    request.tcp_port = (uint16_t)(20000 + getpid() % 10000);
+    mark = job_mark(&request);
+    CHECK_OK(job_begin(vm, &request, &err), &err);
+    CHECK_EQ_INT(job_find(vm, &found, &err), 1);
+    CHECK_STR(found, mark);
+    CHECK_EQ_INT(job_end(vm, "/another", 1000, &err), 0);
+    CHECK_EQ_INT(job_undo(vm, &request, 10000, &err), 1);
+    check_checkpoints("\n");
+    check_empty();
+    REQUIRE(sh("nbdkit -i 127.0.0.1 -p %u -P $LAB_RUN/pid memory 1M",
+               request.tcp_port) == 0);
+    CHECK(job_begin(vm, &request, &err) < 0);
+    CHECK(job_port_is_taken(&err));
+    error_clear(&err);
+    CHECK_OK(job_undo(vm, &request, 10000, &err), &err);
+    CHECK_EQ_INT(sh("kill $(cat $LAB_RUN/pid) && rm $LAB_RUN/pid"), 0);
+    check_checkpoints("\n");
+    check_empty();
+}
+
 static void test_full(void)
 {
     struct job_request request = request_for("v.0");
@@ -386,6 +441,8 @@ int main(void)
     }
     checkpoint_describe(POINT, CHAIN, description);
     RUN(test_xml);
+    RUN(test_xml_tcp);
+    RUN(test_tcp);
     RUN(test_full);
     RUN(test_incremental);
     RUN(test_busy);

@@ -15,7 +15,8 @@
 
 #define WHERE "Cannot connect to libvirt at 'qemu:///session'"
 #define HINT                                                                   \
-    "; it may want a login (--user and --password, or ?authfile= in the URI)"
+    "; it may want a login (--user with --password-file, or ?authfile= in "    \
+    "the URI)"
 
 /* After a refusal the mechanism forgets what it asked, and libvirt, which takes
  * its memory from GLib, what the authfile had answered.

@@ -165,13 +165,23 @@ static int copy_file(const struct run *run, const struct boot_copy *c,
     return file_publish(&out, FILE_NOREPLACE, err);
 }
 
+static int obtain(const struct run *run, const struct boot_copy *c,
+                  struct error *err)
+{
+    if (run->unseen)
+        return error_set(err, ERR_INPUT,
+                         "files of the hypervisor cannot be had over this "
+                         "connection; -U qemu+ssh://... can");
+    return copy_file(run, c, err);
+}
+
 int boot_write(struct run *run, struct manifest *m, struct error *err)
 {
     for (size_t i = 0; i < run->boot_count; i++) {
         const struct boot_copy *c = &run->boot[i];
         _cleanup_error_ struct error why = ERROR_INIT;
 
-        if (copy_file(run, c, &why) < 0) {
+        if (obtain(run, c, &why) < 0) {
             if (why.kind == ERR_STOPPED) {
                 error_move(err, &why);
                 return -1;

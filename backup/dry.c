@@ -71,6 +71,21 @@ static void print_escaped(const char *text)
     }
 }
 
+/* As a URI; an address of IPv6 in brackets. */
+static void print_place(const struct nbd_target *t)
+{
+    if (t->socket_path) {
+        printf("nbd+unix:///");
+        print_escaped(t->export_name);
+        printf("?socket=");
+        print_escaped(t->socket_path);
+        return;
+    }
+    printf(strchr(t->host, ':') ? "%s://[%s]:%d/" : "%s://%s:%d/",
+           t->tls == NBD_TLS_REQUIRE ? "nbds" : "nbd", t->host, t->port);
+    print_escaped(t->export_name);
+}
+
 int dry_start(struct run *run, struct error *err)
 {
     if (exports_open(run, err) < 0)
@@ -79,10 +94,7 @@ int dry_start(struct run *run, struct error *err)
     if (intent_write(run->dirfd, &run->intent, err) < 0)
         return -1;
     for (size_t i = 0; i < run->disk_count; i++) {
-        printf("nbd+unix:///");
-        print_escaped(run->disks[i].disk->target);
-        printf("?socket=");
-        print_escaped(run->socket);
+        print_place(&run->disks[i].target);
         if (run->disks[i].bitmap)
             printf("\t%s", run->disks[i].bitmap);
         putchar('\n');

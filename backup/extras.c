@@ -43,6 +43,12 @@ static int write_info(struct run *run, const struct run_disk *d,
 
     if (!d->disk->source)
         return 0;
+    if (run->unseen) {
+        log_info("%s: the image's options cannot be asked for over this "
+                 "connection, a restore will use defaults",
+                 d->disk->target);
+        return 0;
+    }
     if (qemu_img_info(run->remote, d->disk->source, &json, &why) < 0) {
         log_warning("%s: the image's options are not saved, a restore will "
                     "use defaults: %s",

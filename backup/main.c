@@ -41,11 +41,14 @@ int main(int argc, char **argv)
         return EXIT_FAILED;
     log_keep_warnings();
     log_syslog(options.syslog);
-    status = guarded_run(&options, argc, argv, &err);
+    status = cli_login_complete(&options.login, &err);
+    if (status == 0)
+        status = guarded_run(&options, argc, argv, &err);
     if (status < 0) {
         log_error("%s", error_text(&err));
         status = exit_from_error(&err);
     }
+    cli_login_done(&options.login);
     log_close();
     return status;
 }

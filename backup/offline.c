@@ -17,7 +17,7 @@
 /* One connection for the data, one for the bitmap. */
 #define CLIENTS 2
 
-static int start(const struct run *run, struct run_disk *d, const char *bitmap,
+static int start(struct run *run, struct run_disk *d, const char *bitmap,
                  struct error *err)
 {
     const struct qemu_nbd_options options = {
@@ -28,8 +28,8 @@ static int start(const struct run *run, struct run_disk *d, const char *bitmap,
         .bitmap = bitmap,
     };
 
-    return qemu_nbd_start(d->disk->source, d->disk->format, d->socket, &options,
-                          &d->server, err);
+    return transport_serve(run, (size_t)(d - run->disks), &options, &d->server,
+                           err);
 }
 
 /* qemu-nbd shows a bitmap that was switched off for a while as any other. */
@@ -82,12 +82,9 @@ static int serve(struct run *run, size_t number, struct error *err)
 
     if (!d->disk->source)
         return error_set(err, ERR_INPUT, "its image is not known");
-    d->socket = text_dup_printf(
-        "%s/%zu", run->remote ? run->local_dir : run->runtime_dir, number);
-    if (!d->socket)
+    d->export_name = transport_export(run, d->disk->target);
+    if (!d->export_name)
         return error_memory(err);
-    d->target.socket_path = d->socket;
-    d->target.export_name = "";
     return d->parent < 0 ? start(run, d, NULL, err)
                          : start_with_bitmap(run, d, err);
 }

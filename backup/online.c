@@ -20,14 +20,16 @@ static const char *parent_name(const struct run *run, const struct run_disk *d)
     return d->parent < 0 ? NULL : run->chain->points[d->parent].name;
 }
 
-static int fill_disk(const struct run *run, struct run_disk *d,
-                     struct job_disk *ret, struct error *err)
+static int fill_disk(struct run *run, struct run_disk *d, struct job_disk *ret,
+                     struct error *err)
 {
     ret->target = d->disk->target;
     ret->no_checkpoint = d->raw_disk;
     ret->incremental = parent_name(run, d);
-    d->target.socket_path = run->remote ? run->local_socket : run->socket;
-    d->target.export_name = d->disk->target;
+    d->export_name = transport_export(run, d->disk->target);
+    if (!d->export_name)
+        return error_memory(err);
+    ret->export_name = d->export_name;
     if (!ret->incremental)
         return 0;
     d->bitmap = job_bitmap_context(ret);
@@ -63,14 +65,14 @@ static int purge_bitmaps(struct run *run, struct error *err)
 }
 
 /* The guest holds still for this, and no longer. */
-static int begin_once(struct run *run, const struct job_request *request,
+static int begin_once(struct run *run, struct job_request *request,
                       struct error *err)
 {
     int r;
 
     if (!run->options->print_only && quiesce_begin(run, err) < 0)
         return -1;
-    r = job_begin(run->domain, request, err);
+    r = transport_begin(run, request, err);
     quiesce_end(run);
     if (r == 0 && run->thawed_early && run->options->require_freeze)
         return error_set(err, ERR_INPUT,
@@ -80,7 +82,7 @@ static int begin_once(struct run *run, const struct job_request *request,
 }
 
 /* Start the job; once more where stray bitmaps were in the way. */
-static int begin(struct run *run, const struct job_request *request,
+static int begin(struct run *run, struct job_request *request,
                  struct error *err)
 {
     _cleanup_error_ struct error first = ERROR_INIT;
@@ -88,7 +90,7 @@ static int begin(struct run *run, const struct job_request *request,
 
     if (begin_once(run, request, &first) == 0)
         return 0;
-    if (first.kind == ERR_LIBVIRT) {
+    if (first.kind == ERR_LIBVIRT && !job_port_is_taken(&first)) {
         if (job_undo(run->domain, request, JOB_END_TIMEOUT_MS, err) < 0)
             return -1;
         purged = purge_bitmaps(run, err);
@@ -106,7 +108,6 @@ int online_open(struct run *run, struct error *err)
     _cleanup_free_ struct job_disk *disks =
         calloc(run->disk_count, sizeof(*disks));
     struct job_request request = {
-        .socket_path = run->socket,
         .scratch_dir = run->scratch_dir,
         .prefix = run->point_uuid,
         .disks = disks,
@@ -118,6 +119,7 @@ int online_open(struct run *run, struct error *err)
 
     if (!disks)
         return error_memory(err);
+    transport_request(run, &request);
     if (there_forward(run, err) < 0)
         return -1;
     for (size_t i = 0; i < run->disk_count; i++)
@@ -138,6 +140,8 @@ int online_open(struct run *run, struct error *err)
     if (guardian_tell(run->guardian, FACT_BEGIN_UNKNOWN, NULL, err) < 0 ||
         there_tell(run, REMOTE_JOB, err) < 0)
         return -1;
+    for (size_t i = 0; i < run->disk_count; i++)
+        run->disks[i].target = transport_target(run, run->disks[i].export_name);
     log_info("backup job started, %zu %s", run->disk_count,
              run->disk_count == 1 ? "disk" : "disks");
     return 0;
@@ -164,6 +168,7 @@ void online_break(struct run *run)
     _cleanup_error_ struct error err = ERROR_INIT;
 
     log_debug("a disk failed; ending the job");
+    nbd_tls_stop();
     if (job_end(run->domain, run->socket, JOB_END_TIMEOUT_MS, &err) < 0)
         log_debug("end the job: %s", error_text(&err));
 }

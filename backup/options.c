@@ -34,8 +34,6 @@ enum {
     KEY_REQUIRE_FREEZE,
     KEY_GUEST_INFO,
     KEY_BITLOCKER,
-    KEY_USER,
-    KEY_PASSWORD,
     KEY_REPORT,
     KEY_METRICS,
 };
@@ -119,8 +117,6 @@ static const struct argp_option table[] = {
      "save the BitLocker recovery keys of a Windows guest (plain text)", 3},
     {NULL, 0, NULL, 0, "Libvirt and QEMU:", 4},
     {"uri", 'U', "URI", 0, "libvirt connection", 4},
-    {"user", KEY_USER, "NAME", 0, "user for a libvirt that asks for one", 4},
-    {"password", KEY_PASSWORD, "WORD", 0, "and the password", 4},
     {"socketfile", 'f', "PATH", 0,
      "unix socket for QEMU's NBD server (default: in a private directory)", 4},
     {"scratchdir", KEY_SCRATCHDIR, "DIR", 0,
@@ -180,7 +176,6 @@ static const struct member words[] = {
     {'F', MEMBER(freeze_mounts)},
     {KEY_SCRATCHDIR, MEMBER(scratchdir)},
     {KEY_SINCE, MEMBER(since)},
-    {KEY_USER, MEMBER(user)},
     {KEY_REPORT, MEMBER(report)},
     {KEY_METRICS, MEMBER(metrics)},
 };
@@ -246,18 +241,6 @@ static uint64_t parse_bytes(struct argp_state *state, const char *option,
     return value;
 }
 
-/* Those who list processes must not read it. */
-static void take_password(struct argp_state *state, char *arg,
-                          struct backup_options *o)
-{
-    if (o->password)
-        argp_error(state, "--password can be given only once");
-    o->password = strdup(arg);
-    if (!o->password)
-        argp_failure(state, EXIT_FAILED, 0, "out of memory");
-    memset(arg, '*', strlen(arg));
-}
-
 /* Is it one of the options that set a member? */
 static bool parse_member(struct argp_state *state, int key, const char *arg,
                          struct backup_options *o)
@@ -321,6 +304,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->ssh;
         state->child_inputs[1] = &o->common;
+        state->child_inputs[2] = &o->login;
+        state->child_inputs[3] = &o->transport;
         return 0;
     case 'l':
         return parse_level(state, arg, o);
@@ -350,9 +335,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_CHAIN:
         parse_chain(state, arg, o);
         return 0;
-    case KEY_PASSWORD:
-        take_password(state, arg, o);
-        return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "'%s' belongs to no option", arg);
         return 0;
@@ -374,6 +356,8 @@ void backup_options_parse(int argc, char **argv, struct backup_options *ret)
     static const struct argp_child children[] = {
         {&cli_ssh_argp, 0, "A hypervisor far away (-U qemu+ssh://...):", 6},
         {&cli_common_argp, 0, NULL, 0},
+        {&cli_login_argp, 0, "A libvirt that wants a login:", 6},
+        {&cli_transport_argp, 0, "The data over TCP:", 6},
         {0},
     };
     static const struct argp argp = {

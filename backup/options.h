@@ -11,7 +11,9 @@
 #include <stdint.h>
 
 #include "cli/groups.h"
+#include "cli/login.h"
 #include "cli/ssh.h"
+#include "cli/transport.h"
 #include "set/name.h"
 
 struct backup_options {
@@ -29,10 +31,10 @@ struct backup_options {
     const char *socketfile; /* NULL: a private one */
     const char *scratchdir; /* NULL: the private directory */
     const char *uri;        /* NULL: libvirt's default for this user */
-    const char *user;       /* for a libvirt that asks, with the password */
-    const char *password;   /* blanked in the process list */
-    const char *chain;      /* name of the chain; NULL: the default one */
-    const char *since;      /* to stdout: the newest point that still is */
+    struct cli_login login; /* for a libvirt that asks */
+    struct cli_transport transport;
+    const char *chain;         /* name of the chain; NULL: the default one */
+    const char *since;         /* to stdout: the newest point that still is */
     const char *checkpointdir; /* NULL: `checkpoints` in the output */
     uint64_t scratch_reserve; /* bytes that stay free where scratch files are */
     bool scratch_reserve_given;

@@ -15,8 +15,10 @@
 #include "checkpoints.h"
 #include "host/host.h"
 #include "recover.h"
+#include "transport.h"
 
 #define SCRATCH_TIMEOUT_MS 60000
+#define UNSEEN_SCRATCH "/var/tmp"
 
 /* Relative to where we were started: libvirt and QEMU work elsewhere. */
 static int make_absolute(const struct run *run, const char *path, char **ret,
@@ -28,10 +30,10 @@ static int make_absolute(const struct run *run, const char *path, char **ret,
         *ret = strdup(path);
         return *ret ? 0 : error_memory(err);
     }
-    if (run->remote)
-        return error_set(err, ERR_INPUT,
-                         "'%s' is a path on '%s', it has to begin with '/'",
-                         path, remote_name(run->remote));
+    if (run->remote || run->unseen)
+        return error_set(
+            err, ERR_INPUT, "'%s' is a path on '%s', it has to begin with '/'",
+            path, run->remote ? remote_name(run->remote) : run->transport.host);
     here = getcwd(NULL, 0);
     if (!here)
         return error_errno(err, errno, "find the current directory");
@@ -72,18 +74,35 @@ static int name_socket(struct run *run, struct error *err)
     return guardian_tell(run->guardian, FACT_SOCKET, run->socket, err);
 }
 
+static int name_mark(struct run *run, struct error *err)
+{
+    struct job_request request = {
+        .scratch_dir = run->scratch_dir,
+        .prefix = run->point_uuid,
+    };
+
+    if (!run->transport.tcp)
+        return name_socket(run, err);
+    transport_request(run, &request);
+    run->socket = job_mark(&request);
+    return run->socket ? 0 : error_memory(err);
+}
+
+/* Where nobody can make a directory, libvirt makes files in one that is there.
+ */
 static int name_scratch(struct run *run, struct error *err)
 {
     const char *path = run->options->scratchdir;
 
-    return make_absolute(run, path ? path : run->runtime_dir, &run->scratch_dir,
-                         err);
+    if (!path)
+        path = run->unseen ? UNSEEN_SCRATCH : run->runtime_dir;
+    return make_absolute(run, path, &run->scratch_dir, err);
 }
 
 int places_name(struct run *run, struct error *err)
 {
     if (host_runtime_name(&run->runtime_dir, err) < 0 ||
-        name_socket(run, err) < 0 || name_scratch(run, err) < 0)
+        name_scratch(run, err) < 0 || name_mark(run, err) < 0)
         return -1;
     if (run->remote &&
         guardian_tell(run->guardian, FACT_ELSEWHERE, "1", err) < 0)
@@ -117,7 +136,7 @@ static int make_scratch(const struct run *run, struct error *err)
 {
     struct stat st;
 
-    if (!run->options->scratchdir)
+    if (!run->options->scratchdir || run->unseen)
         return 0;
     if (run->remote)
         return make_scratch_there(run, err);
@@ -133,7 +152,9 @@ int places_make(struct run *run, struct error *err)
     uid_t uid = (uid_t)-1;
     gid_t gid = (gid_t)-1;
 
-    if (!run->powered_off && domain_qemu_user(run->domain, &uid, &gid, err) < 0)
+    /* Elsewhere the numbers are other users', and nothing of it is used. */
+    if (!run->powered_off && !run->unseen &&
+        domain_qemu_user(run->domain, &uid, &gid, err) < 0)
         return -1;
     if (make_runtime(run, uid, gid, err) < 0 || make_scratch(run, err) < 0)
         return -1;

@@ -207,8 +207,9 @@ static int check_image(const struct run *run, const struct run_disk *d,
     _cleanup_error_ struct error why = ERROR_INIT;
     struct qemu_image image;
 
-    if (!d->disk->source ||
-        qemu_img_info(run->remote, d->disk->source, &json, &why) < 0 ||
+    if (!d->disk->source || run->unseen)
+        return 0;
+    if (qemu_img_info(run->remote, d->disk->source, &json, &why) < 0 ||
         qemu_info_parse(json, &image, &why) < 0) {
         log_debug("%s: image not examined: %s", d->disk->target,
                   error_text(&why));
@@ -300,6 +301,7 @@ void point_done(struct run *run)
         free(run->disks[i].source_id);
         free(run->disks[i].bitmap);
         free(run->disks[i].socket);
+        free(run->disks[i].export_name);
     }
     free(run->disks);
     run->disks = NULL;

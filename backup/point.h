@@ -22,6 +22,7 @@
 #include "set/intent.h"
 #include "set/manifest.h"
 #include "sink/sink.h"
+#include "transport.h"
 #include "virt/checkpoint.h"
 #include "virt/domain.h"
 #include "virt/session.h"
@@ -42,6 +43,7 @@ struct run_disk {
     /* Set by exports_open: */
     struct nbd_target target; /* where the disk can be read */
     char *bitmap;             /* context of the changes; NULL: none */
+    char *export_name;        /* owned */
     char *socket;             /* powered off: of its server, owned */
     struct qemu_nbd *server;  /* powered off */
     struct disk_result result;
@@ -59,6 +61,8 @@ struct run {
     char *local_dir;       /* our private directory here, if it is not */
     struct session *session;
     struct domain *domain;
+    struct transport transport;
+    bool unseen;      /* the hypervisor's files cannot be reached from here */
     bool powered_off; /* the disks are read from their images */
     bool started;     /* we have started it, paused (--start-domain) */
     struct domain_disk_list all_disks; /* of the domain, wanted or not */
@@ -74,7 +78,8 @@ struct run {
     char *next;         /* the checkpoint that metadata names */
     int checkpointfd;   /* where descriptions of checkpoints lie */
     char *runtime_dir;  /* private, on the hypervisor */
-    char *socket;       /* QEMU's, on the hypervisor */
+    char *socket;       /* QEMU's, on the hypervisor; over TCP the job's
+                           mark (virt/job), which takes its place */
     char *scratch_dir;  /* on the hypervisor */
     char *local_socket; /* where we connect to in its place; NULL: there */
     struct run_disk *disks;

@@ -70,3 +70,22 @@ void power_restore(struct run *run)
     else
         log_info("stopped domain '%s' again", domain_name(run->domain));
 }
+
+int power_check(const struct run *run, struct error *err)
+{
+    if (!run->powered_off)
+        return 0;
+    if (run->options->start_only)
+        return error_set(err, ERR_INPUT,
+                         "domain '%s' is powered off: it can run no job; "
+                         "start it",
+                         domain_name(run->domain));
+    if (run->unseen)
+        return error_set(err, ERR_INPUT,
+                         "domain '%s' is powered off, and its images can be "
+                         "read on the hypervisor only: start it, use "
+                         "--start-domain, or reach the hypervisor by ssh (-U "
+                         "qemu+ssh://...)",
+                         domain_name(run->domain));
+    return 0;
+}

@@ -19,4 +19,7 @@ must_check int power_find(struct run *run, struct error *err);
 /* Stop what power_find has started.  Fine if it has started nothing. */
 void power_restore(struct run *run);
 
+/* Refuse what cannot be done with a domain that is powered off (power_find). */
+must_check int power_check(const struct run *run, struct error *err);
+
 #endif

@@ -265,7 +265,7 @@ static int is_kept(int dirfd, struct session *session, const struct intent *in,
 {
     _cleanup_(domain_closep) struct domain *domain = NULL;
     _cleanup_error_ struct error open_err = ERROR_INIT;
-    _cleanup_free_ char *socket = NULL;
+    _cleanup_free_ char *mark = NULL;
     int r = in->kept ? is_at_home(dirfd, in, err) : 0;
 
     if (r <= 0)
@@ -276,10 +276,10 @@ static int is_kept(int dirfd, struct session *session, const struct intent *in,
         error_move(err, &open_err);
         return -1;
     }
-    r = job_find(domain, &socket, err);
+    r = job_find(domain, &mark, err);
     if (r <= 0)
         return r;
-    return socket && strcmp(socket, in->socket) == 0;
+    return mark && strcmp(mark, in->socket) == 0;
 }
 
 int recover_directory(int dirfd, const struct recover_through *through,
@@ -326,13 +326,27 @@ static int wait_for_lock(int dirfd, int *ret_fd, struct error *err)
     return 0;
 }
 
+/* Connect as the run had connected. */
+static int open_session(const struct guardian_facts *facts,
+                        struct session **ret, struct error *err)
+{
+    const struct session_options options = {
+        .uri = facts_get(facts, FACT_URI),
+        .user = facts_get(facts, FACT_USER),
+        .password = facts_get(facts, FACT_PASSWORD),
+        .timeout_ms = LIBVIRT_TIMEOUT_MS,
+    };
+
+    return session_open_with(&options, ret, err);
+}
+
 /* The run ended while libvirt was beginning the job: libvirt goes on with that
  * although nobody waits for it.  Until its answer is there, there is no job
  * that could be ended.  Outcome 1: the begin is over, one way or the other; 0:
  * it goes on, or libvirt does not say.
  */
-static int begin_is_over(const char *uri, const struct intent *in,
-                         unsigned *idle)
+static int begin_is_over(const struct guardian_facts *facts,
+                         const struct intent *in, unsigned *idle)
 {
     _cleanup_(session_closep) struct session *session = NULL;
     _cleanup_(domain_closep) struct domain *domain = NULL;
@@ -340,7 +354,7 @@ static int begin_is_over(const char *uri, const struct intent *in,
     struct job_stats stats;
     int r;
 
-    if (session_open(uri, LIBVIRT_TIMEOUT_MS, &session, &ignored) < 0 ||
+    if (open_session(facts, &session, &ignored) < 0 ||
         domain_open_uuid(session, in->domain_uuid, &domain, &ignored) < 0)
         return ignored.kind == ERR_INPUT;
     r = job_find(domain, NULL, &ignored);
@@ -354,35 +368,34 @@ static int begin_is_over(const char *uri, const struct intent *in,
     return ++*idle >= IDLE_TRIES;
 }
 
-static void wait_for_begin(const char *uri, const struct intent *in,
-                           time_t until)
+static void wait_for_begin(const struct guardian_facts *facts,
+                           const struct intent *in, time_t until)
 {
     unsigned idle = 0;
 
-    while (time(NULL) < until && !begin_is_over(uri, in, &idle))
+    while (time(NULL) < until && !begin_is_over(facts, in, &idle))
         if (stop_wait(-1, BEGIN_TRY_MS) == STOP_NOW)
             break;
 }
 
-static int recover_once(int dirfd, const char *uri, bool elsewhere,
+static int recover_once(int dirfd, const struct guardian_facts *facts,
                         const struct intent *in, struct error *err)
 {
     _cleanup_(session_closep) struct session *session = NULL;
-    struct recover_through through = {.elsewhere = elsewhere};
+    struct recover_through through = {
+        .elsewhere = facts_get(facts, FACT_ELSEWHERE) != NULL};
 
-    if (session_open(uri, LIBVIRT_TIMEOUT_MS, &session, err) < 0)
+    if (open_session(facts, &session, err) < 0)
         return -1;
     through.session = session;
     return recover_intent(dirfd, &through, in, err);
 }
 
-static int recover_named(const struct guardian_facts *facts,
-                         const char *directory, const char *name,
-                         const char *uri, struct error *err)
+/* The intent in the directory that the facts name. */
+static int recover_named(const struct guardian_facts *facts, struct error *err)
 {
-    bool begin_unknown = facts_get(facts, FACT_BEGIN_UNKNOWN) != NULL;
-    bool elsewhere = facts_get(facts, FACT_ELSEWHERE) != NULL;
-    _cleanup_close_ int dirfd = dir_open(directory, err);
+    const char *name = facts_get(facts, FACT_INTENT);
+    _cleanup_close_ int dirfd = dir_open(facts_get(facts, FACT_DIRECTORY), err);
     _cleanup_close_ int lockfd = -1;
     _cleanup_intent_ struct intent in = INTENT_INIT;
     time_t until = time(NULL) + RETRY_SECONDS;
@@ -397,10 +410,10 @@ static int recover_named(const struct guardian_facts *facts,
         return sweep(dirfd, NULL, err);
     if (intent_load(dirfd, name, &in, err) < 0)
         return -1;
-    if (begin_unknown)
-        wait_for_begin(uri, &in, until);
+    if (facts_get(facts, FACT_BEGIN_UNKNOWN))
+        wait_for_begin(facts, &in, until);
     for (;;) {
-        if (recover_once(dirfd, uri, elsewhere, &in, err) == 0)
+        if (recover_once(dirfd, facts, &in, err) == 0)
             return 0;
         if (time(NULL) >= until || stop_wait(-1, RETRY_MS) == STOP_NOW)
             return -1;
@@ -424,8 +437,7 @@ static int put_guest_back(const struct guardian_facts *facts)
     _cleanup_error_ struct error err = ERROR_INIT;
     int done = 1;
 
-    if (session_open(facts_get(facts, FACT_URI), LIBVIRT_TIMEOUT_MS, &session,
-                     &err) < 0 ||
+    if (open_session(facts, &session, &err) < 0 ||
         domain_open_uuid(session, facts_get(facts, FACT_DOMAIN), &domain,
                          &err) < 0)
         return err.kind == ERR_INPUT; /* it is gone */
@@ -463,8 +475,7 @@ static int stop_guest(const struct guardian_facts *facts, struct error *err)
 
     if (!facts_get(facts, FACT_START))
         return 0;
-    if (session_open(facts_get(facts, FACT_URI), LIBVIRT_TIMEOUT_MS, &session,
-                     err) < 0 ||
+    if (open_session(facts, &session, err) < 0 ||
         domain_open_uuid(session, facts_get(facts, FACT_DOMAIN), &domain, err) <
             0)
         return -1;
@@ -473,16 +484,13 @@ static int stop_guest(const struct guardian_facts *facts, struct error *err)
 
 static int recover_files(const struct guardian_facts *facts, struct error *err)
 {
-    const char *directory = facts_get(facts, FACT_DIRECTORY);
-    const char *intent = facts_get(facts, FACT_INTENT);
     const char *runtime = facts_get(facts, FACT_RUNTIME);
-    const char *uri = facts_get(facts, FACT_URI);
     const char *local = facts_get(facts, FACT_LOCAL);
 
     if (local && host_remove_dir(NULL, local, err) < 0)
         return -1;
-    if (directory && intent && uri &&
-        recover_named(facts, directory, intent, uri, err) < 0)
+    if (facts_get(facts, FACT_DIRECTORY) && facts_get(facts, FACT_INTENT) &&
+        facts_get(facts, FACT_URI) && recover_named(facts, err) < 0)
         return -1;
     if (facts_get(facts, FACT_ELSEWHERE))
         return 0;

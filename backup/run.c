@@ -110,14 +110,17 @@ static int open_domain(struct run *run, struct error *err)
     const struct backup_options *o = run->options;
     const struct session_options options = {
         .uri = o->uri,
-        .user = o->user,
-        .password = o->password,
+        .user = o->login.user,
+        .password = o->login.password,
         .timeout_ms = LIBVIRT_TIMEOUT_MS,
     };
 
     if (there_open(run, err) < 0)
         return -1;
-    if (session_open_with(&options, &run->session, err) < 0)
+    if (guardian_tell(run->guardian, FACT_USER, o->login.user, err) < 0 ||
+        guardian_tell(run->guardian, FACT_PASSWORD, o->login.password, err) <
+            0 ||
+        session_open_with(&options, &run->session, err) < 0)
         return -1;
     return domain_open(run->session, o->domain, &run->domain, err);
 }
@@ -145,20 +148,21 @@ static int check_block_jobs(struct run *run, struct error *err)
 
 static int check_job(struct run *run, struct error *err)
 {
-    _cleanup_free_ char *socket = NULL;
+    _cleanup_free_ char *mark = NULL;
     int r;
 
     if (run->powered_off)
         return 0;
-    r = job_find(run->domain, &socket, err);
+    r = job_find(run->domain, &mark, err);
     if (r <= 0)
         return r < 0 ? -1 : check_block_jobs(run, err);
-    return error_set(err, ERR_BUSY,
-                     "a backup job of domain '%s' is already running%s%s; wait "
-                     "for it, or end it with: virtnbdbackup -d %s -o %s -k",
-                     domain_name(run->domain), socket ? ", on socket " : "",
-                     socket ? socket : "", domain_name(run->domain),
-                     point_place(run));
+    return error_set(
+        err, ERR_BUSY,
+        "a backup job of domain '%s' is already running (%s); wait "
+        "for it, or end it with: virtnbdbackup -d %s -o %s -k",
+        domain_name(run->domain),
+        mark && *mark ? mark : "it does not say whose",
+        domain_name(run->domain), point_place(run));
 }
 
 static int name_files(struct run *run, struct error *err)
@@ -416,14 +420,11 @@ static int run_checked(struct run *run, struct error *err)
         return dry_kill(run, err);
     through.session = run->session;
     through.remote = run->remote;
-    if (recover_directory(run->dirfd, &through, err) < 0 ||
-        open_chain(run, err) < 0 || power_find(run, err) < 0)
+    if (transport_choose(run, err) < 0 ||
+        recover_directory(run->dirfd, &through, err) < 0 ||
+        open_chain(run, err) < 0 || power_find(run, err) < 0 ||
+        power_check(run, err) < 0)
         return -1;
-    if (run->powered_off && run->options->start_only)
-        return error_set(err, ERR_INPUT,
-                         "domain '%s' is powered off: it can run no job; "
-                         "start it",
-                         domain_name(run->domain));
     if (point_prepare(run, err) < 0 || check_job(run, err) < 0)
         return -1;
     extras_report(run);
@@ -529,6 +530,7 @@ static void run_done(struct run *run)
     free(run->log_name);
     free(run->runtime_dir);
     free(run->socket);
+    transport_done(&run->transport);
     free(run->scratch_dir);
     free(run->local_socket);
     free(run->local_dir);

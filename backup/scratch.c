@@ -40,7 +40,8 @@ static int look(const struct run *run, uint64_t *ret_free,
 {
     struct statvfs st;
 
-    if (run->remote || !run->scratch_dir || statvfs(run->scratch_dir, &st) < 0)
+    if (run->remote || run->unseen || !run->scratch_dir ||
+        statvfs(run->scratch_dir, &st) < 0)
         return -1;
     *ret_free = (uint64_t)st.f_bavail * st.f_frsize;
     *ret_reserve = reserve_of(run, (uint64_t)st.f_blocks * st.f_frsize);

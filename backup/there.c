@@ -65,7 +65,7 @@ void there_forget(struct run *run, const char *kind)
 
 int there_forward(struct run *run, struct error *err)
 {
-    if (!run->remote)
+    if (!run->remote || run->transport.tcp)
         return 0;
     run->local_socket = text_dup_printf("%s/nbd", run->local_dir);
     if (!run->local_socket)

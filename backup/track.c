@@ -44,12 +44,13 @@ static void tracker_done(struct tracker *t)
     checkpoint_list_free(&t->known);
 }
 
-int track_source_id(const struct domain_disk *disk, char **ret,
-                    struct error *err)
+int track_source_id(const struct run *run, const struct domain_disk *disk,
+                    char **ret, struct error *err)
 {
     struct statx st;
-    bool known = disk->source && statx(AT_FDCWD, disk->source, 0,
-                                       STATX_INO | STATX_BTIME, &st) == 0;
+    bool known =
+        !run->unseen && !run->remote && disk->source &&
+        statx(AT_FDCWD, disk->source, 0, STATX_INO | STATX_BTIME, &st) == 0;
 
     *ret = known
                ? text_dup_printf(
@@ -205,7 +206,6 @@ static int probe(struct tracker *t, const struct run_disk *d,
     struct job_disk disk = {.target = d->disk->target,
                             .incremental = checkpoint};
     struct job_request request = {
-        .socket_path = run->socket,
         .scratch_dir = run->scratch_dir,
         .prefix = run->point_uuid,
         .disks = &disk,
@@ -213,7 +213,8 @@ static int probe(struct tracker *t, const struct run_disk *d,
     };
     _cleanup_error_ struct error failed = ERROR_INIT;
 
-    if (job_begin(run->domain, &request, &failed) == 0)
+    transport_request(run, &request);
+    if (transport_begin(run, &request, &failed) == 0)
         return job_end(run->domain, run->socket, PROBE_TIMEOUT_MS, err) < 0 ? -1
                                                                             : 1;
     if (failed.kind != ERR_LIBVIRT) {
@@ -290,8 +291,8 @@ int track_disks(struct run *run, struct error *err)
     for (size_t i = 0; i < run->disk_count; i++) {
         run->disks[i].level = run->disks[i].raw_disk ? LEVEL_COPY : run->level;
         run->disks[i].parent = -1;
-        if (track_source_id(run->disks[i].disk, &run->disks[i].source_id, err) <
-            0)
+        if (track_source_id(run, run->disks[i].disk, &run->disks[i].source_id,
+                            err) < 0)
             return -1;
     }
     if (run->level != LEVEL_INC && run->level != LEVEL_DIFF)

@@ -28,7 +28,8 @@ must_check int track_give_up(struct run *run, struct run_disk *d,
 /* What identifies the image behind a disk, as far as we can see it: a string
  * for the manifest, "" if it cannot be examined.
  */
-must_check int track_source_id(const struct domain_disk *disk, char **ret,
+must_check int track_source_id(const struct run *run,
+                               const struct domain_disk *disk, char **ret,
                                struct error *err);
 
 #endif

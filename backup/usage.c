@@ -27,8 +27,6 @@ const char *usage_missing(const struct backup_options *o)
     if (o->start_only && o->start_domain)
         return "--startonly leaves the job running, --start-domain stops the "
                "domain at the end: they exclude each other";
-    if (!!o->user != !!o->password)
-        return "--user and --password go together";
     return NULL;
 }
 

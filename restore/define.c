@@ -25,6 +25,19 @@ void definition_done(struct definition *d)
     *d = (struct definition){0};
 }
 
+static int open_session(const struct restore_options *o, int timeout_ms,
+                        struct session **ret, struct error *err)
+{
+    const struct session_options options = {
+        .uri = o->uri,
+        .user = o->login.user,
+        .password = o->login.password,
+        .timeout_ms = timeout_ms,
+    };
+
+    return session_open_with(&options, ret, err);
+}
+
 /* ---- the name ---- */
 
 static int connect_libvirt(const struct machine_request *r,
@@ -32,7 +45,7 @@ static int connect_libvirt(const struct machine_request *r,
 {
     _cleanup_(session_closep) struct session *s = NULL;
 
-    if (session_open(r->options->uri, LIBVIRT_TIMEOUT_MS, &s, err) < 0)
+    if (open_session(r->options, LIBVIRT_TIMEOUT_MS, &s, err) < 0)
         return -1;
     if (session_is_remote(s) && !r->elsewhere)
         return error_set(err, ERR_INPUT,
@@ -315,7 +328,7 @@ void definition_refresh_pool(const struct machine_request *request)
 
     if (!o->define && !o->uri && geteuid() != 0)
         return;
-    if (session_open(o->uri, POOL_TIMEOUT_MS, &s, &why) < 0) {
+    if (open_session(o, POOL_TIMEOUT_MS, &s, &why) < 0) {
         log_debug("no storage pool is refreshed: %s", error_text(&why));
         return;
     }

@@ -62,10 +62,13 @@ int main(int argc, char **argv)
         r = startup_log_file(options.logfile, "virtnbdrestore.log", &err);
     if (r == 0) {
         startup_banner(argc, argv);
-        r = act(&options, &err);
+        r = cli_login_complete(&options.login, &err);
     }
+    if (r == 0)
+        r = act(&options, &err);
     if (r < 0)
         log_error("%s", error_text(&err));
+    cli_login_done(&options.login);
     log_close();
     if (r < 0)
         return exit_from_error(&err);

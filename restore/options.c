@@ -325,6 +325,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->ssh;
         state->child_inputs[1] = &o->common;
+        state->child_inputs[2] = &o->login;
         return 0;
     case 'a':
         if (!parse_action(arg, &o->action))
@@ -376,6 +377,7 @@ void restore_options_parse(int argc, char **argv, struct restore_options *ret)
     static const struct argp_child children[] = {
         {&cli_ssh_argp, 0, "Another host (-U qemu+ssh://...):", 5},
         {&cli_common_argp, 0, NULL, 0},
+        {&cli_login_argp, 0, "A libvirt that wants a login:", 4},
         {0},
     };
     static const struct argp argp = {

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "cli/groups.h"
+#include "cli/login.h"
 #include "cli/ssh.h"
 
 enum restore_action {
@@ -53,6 +54,7 @@ struct restore_options {
     const char *name;        /* of the domain, or NULL: made from the old one */
     const char *config_file; /* a leaf name, or NULL: the default */
     const char *uri;         /* of libvirt, or NULL: the default */
+    struct cli_login login;  /* for a libvirt that asks */
     bool keep_mac;
     bool trust_config;
     bool boot_in_place;

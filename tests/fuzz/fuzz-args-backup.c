@@ -37,8 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     args_split(data, size, &a);
     if (args_parse(&a, parse, &o)) {
         check(&o);
-        args_check_log(&a, o.password);
-        free((char *)o.password);
+        args_check_log(&a, o.login.password);
+        cli_login_done(&o.login);
     }
     args_free(&a);
     return 0;

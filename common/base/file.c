@@ -255,6 +255,18 @@ int file_sync_dir(int dirfd, struct error *err)
     return 0;
 }
 
+/* Whether the new name lasts is unknown: rather none than one that nobody was
+ * told of.
+ */
+static void take_name_back(const struct new_file *nf)
+{
+    _cleanup_error_ struct error ignored = ERROR_INIT;
+
+    if (unlinkat(nf->dirfd, nf->name, 0) == 0 &&
+        file_sync_dir(nf->dirfd, &ignored) < 0)
+        return; /* the failure before is the one to tell */
+}
+
 int file_publish(struct new_file *nf, enum file_publish_how how,
                  struct error *err)
 {
@@ -274,8 +286,11 @@ int file_publish(struct new_file *nf, enum file_publish_how how,
                            nf->name);
     }
     free(take(nf->temp));
-    if (file_sync_dir(nf->dirfd, err) < 0)
+    if (file_sync_dir(nf->dirfd, err) < 0) {
+        if (how == FILE_NOREPLACE)
+            take_name_back(nf);
         return error_prefix(err, "publishing '%s'", nf->name);
+    }
     file_discard(nf);
     return 0;
 }

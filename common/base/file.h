@@ -72,8 +72,9 @@ must_check int file_create(int dirfd, const char *name, mode_t mode,
                            struct new_file *ret, struct error *err);
 
 /* Make it durable under its name: fsync, rename, fsync of the directory.  On
- * failure before the rename it is still the temporary file (discard it);
- * `nf` is empty after success.
+ * failure before the rename it is still the temporary file (discard it); if the
+ * directory cannot be synced, FILE_NOREPLACE takes the name back.  `nf` is empty
+ * after success.
  */
 must_check int file_publish(struct new_file *nf, enum file_publish_how how,
                             struct error *err);

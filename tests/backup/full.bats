@@ -48,7 +48,7 @@ back_up_and_compare() {
     [ -f "$T/b/vda.full.data.chksum" ]
     [ -f "$T/b/vmconfig.virtnbdbackup.0.xml" ]
     ls "$T"/b/backup.full.*.log
-    ! ls "$T"/b/*.partial "$T"/b/intent.*
+    none "$T"/b/*.partial "$T"/b/intent.*
 }
 
 @test "full of three disks, compressed" {
@@ -156,7 +156,7 @@ back_up_and_compare() {
 @test "no escape codes in a redirected stderr" {
     lab_domain vm1 vda=a.qcow2,size=1M
     backup -d vm1 -o "$T/b" 2>"$LAB/err"
-    ! grep -q $'\x1b' "$LAB/err"
+    lacks $'\x1b' "$LAB/err"
     grep -q 'vda: 100%' "$LAB/err"
 }
 

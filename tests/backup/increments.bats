@@ -132,7 +132,7 @@ guest() {
     run -1 backup -d vm1 -l diff -o "$T/b"
     [[ $output == *full* ]]
     [ -z "$(lab_virsh checkpoint-list vm1 --name)" ]
-    ! ls "$T"/b/manifest.* "$T"/b/*.data
+    none "$T"/b/manifest.* "$T"/b/*.data
 }
 
 @test "a month's rotation with auto: a directory each" {
@@ -173,7 +173,7 @@ guest() {
     [[ $output == *vda.inc.virtnbdbackup.1.data*"No space left"* ]]
     lab_leftovers
     [ "$(lab_virsh checkpoint-list vm1 --name)" = virtnbdbackup.0 ]
-    ! ls "$T"/b/*.partial "$T"/b/intent.*
+    none "$T"/b/*.partial "$T"/b/intent.*
     lab_write vm1 vda 0x33 2M 1M
     remember 1
     backup -d vm1 -l auto -o "$T/b"
@@ -199,7 +199,7 @@ wait_for_data() {
     run -137 faulty -P vda.inc.virtnbdbackup.1.data.partial \
         -e inject=openat:signal=KILL virtnbdbackup -d vm1 -l inc -o "$T/b"
     lab_leftovers
-    ! ls "$T"/b/*.partial "$T"/b/intent.*
+    none "$T"/b/*.partial "$T"/b/intent.*
     lab_write vm1 vda 0x33 2M 1M
     remember 1
     backup -d vm1 -l inc -o "$T/b"
@@ -225,7 +225,7 @@ wait_for_data() {
     lab_write vm1 vda 0x33 2M 1M
     remember 1
     backup -d vm1 -l inc -o "$T/b"
-    ! ls "$T"/b/*.partial "$T"/b/intent.*
+    none "$T"/b/*.partial "$T"/b/intent.*
     restores "$T/b" 1
     restore -i "$T/b" -o verify
 }
@@ -245,7 +245,7 @@ wait_for_data() {
     lab_leftovers
     [ "$(lab_virsh checkpoint-list vm1 --name)" = virtnbdbackup.0 ]
     [ "$(names "$T/b")" = virtnbdbackup.0 ]
-    ! ls "$T"/b/*.partial "$T"/b/intent.*
+    none "$T"/b/*.partial "$T"/b/intent.*
     remember 1
     backup -d vm1 -l inc -o "$T/b"
     restores "$T/b" 1
@@ -549,7 +549,7 @@ PYTHON
         [[ $output == *virtnbdbackup.1*"No space left"* ]]
         lab_leftovers
         [ "$(names "$T/b")" = virtnbdbackup.0 ]
-        ! ls "$T"/b/*.partial "$T"/b/intent.* "$T"/b/*.inc.*
+        none "$T"/b/*.partial "$T"/b/intent.* "$T"/b/*.inc.*
     done
     remember 1
     backup -d vm1 -l inc -o "$T/b"

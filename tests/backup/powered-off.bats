@@ -29,7 +29,7 @@ off_io() {
 
 # Nobody serves or holds an image any more.
 all_released() {
-    ! lab_processes | grep qemu-nbd
+    lab_processes | lacks qemu-nbd
     lab_run qemu-io -f qcow2 -c "write 0 512" "$LAB_DISKS/a.qcow2"
 }
 

@@ -64,7 +64,7 @@ refused() {
     refused 1 "'vdx'" backup -d vm1 -i vdx -o "$T/b"
     refused 1 "'vdx'" backup -d vm1 -x vda,vdx -o "$T/b"
     refused 1 "no disk" backup -d vm1 -x vda,vdb -o "$T/b"
-    ! ls "$T"/b/manifest.*
+    none "$T"/b/manifest.*
 }
 
 @test "a directory that holds a backup already" {

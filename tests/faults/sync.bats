@@ -50,7 +50,7 @@ sweep() {
         ls "$T/b" >"$LAB/files"
         if [ $status = 1 ]; then
             # Nothing of the point is there, and what was before is whole.
-            ! grep -E 'inc\.|partial' "$LAB/files"
+            lacks '^vda.*inc|partial|manifest.*\.1\.' "$LAB/files"
             restore -i "$T/b" -o verify
         else
             [ $status = 0 ] || [ $status = 4 ]

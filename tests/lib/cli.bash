@@ -77,6 +77,21 @@ restore() {
     lab_run virtnbdrestore -L "$LAB/restore.log" "$@"
 }
 
+# none FILE...: none of these is there.  (Patterns that match nothing are such.)
+# A line that begins with "!" does not fail a test.
+none() {
+    local file
+    for file in "$@"; do
+        [ ! -e "$file" ] || { echo "there is $file"; return 1; }
+    done
+}
+
+# lacks PATTERN [FILE]: grep -E finds the pattern nowhere in it, or in stdin.
+lacks() {
+    grep -E -e "$1" "${2:--}" || return 0
+    return 1
+}
+
 # same IMAGE RAW: the qcow2 image holds exactly the bytes of the raw file.
 same() {
     rm -f "$LAB/same.raw"

@@ -79,7 +79,7 @@ renames() {
     [ "$(lab_virsh domuuid vm1)" != "$(lab_virsh domuuid restore_vm1)" ]
     [ "$(lab_virsh domiflist vm1 | awk '$5 ~ /:/ { print $5 }')" = \
         52:54:00:11:22:33 ]
-    ! lab_virsh domiflist restore_vm1 | grep 52:54:00:11:22:33
+    lab_virsh domiflist restore_vm1 | lacks 52:54:00:11:22:33
     # Each has what it had, and writes where it should.
     lab_io restore_vm1 vda "read -P 0x11 1M 64K"
     lab_write restore_vm1 vda 0x22 1M 64K
@@ -155,8 +155,8 @@ renames() {
     [ "$(value 'count(//disk)')" = 1 ]
     [ "$(value 'string(//disk/source/@file)')" = "$T/r/a.qcow2" ]
     [ "$(value 'count(/domain/@id)')" = 0 ]
-    ! grep -F "$LAB_DISKS" "$T/r/vmconfig.xml"
-    ! grep -F "$(lab_virsh domuuid vm1)" "$T/r/vmconfig.xml"
+    lacks "$LAB_DISKS" "$T/r/vmconfig.xml"
+    lacks "$(lab_virsh domuuid vm1)" "$T/r/vmconfig.xml"
     lab_virsh define "$T/r/vmconfig.xml"
     lab_virsh start restore_vm1
 }
@@ -208,7 +208,7 @@ renames() {
     [ "$(value 'count(//disk[@type="file"])')" = 3 ]
     [ "$(value 'count(//disk[@type!="file"])')" = 0 ]
     [ "$(value 'count(//source[starts-with(@file,"'"$T/r/"'")])')" = 3 ]
-    ! grep -E "/dev/loop|pool=|$LAB_DISKS" "$T/r/vmconfig.xml"
+    lacks "/dev/loop|pool=|$LAB_DISKS" "$T/r/vmconfig.xml"
     lab_virsh start restore_vm1
 }
 
@@ -259,7 +259,7 @@ renames() {
     lab_write restore_vm1 vda 0x22 1M 64K
     [ "$before" = "$(sha256sum <"$raw")" ]
     [ "$(stat -c '%i %y' "$raw")" = "$(cat "$LAB/stat")" ]
-    ! qemu-img info "$T/r/a.qcow2" | grep -q data.raw
+    qemu-img info "$T/r/a.qcow2" | lacks 'data\.raw'
 }
 
 @test "two images of one name: each disk of the copy has its own" {

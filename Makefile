@@ -19,7 +19,8 @@ help:
 	@echo 'make demo       back up and restore a throw-away VM, and compare'
 	@echo 'make check      build with checks, run all tests (in build-check/)'
 	@echo 'make soak       random chains, kills and damage as long as wanted:'
-	@echo '                CHAINS=n (100), POINTS=n (60), MUTATIONS=n'
+	@echo '                CHAINS=n (100), POINTS=n (60), SWEEP=n, CRASHES=n'
+	@echo '                (all; build/sweep.state: goes on), MUTATIONS=n'
 	@echo '                (100000), MEGABYTES=n read of mapped disks'
 	@echo '                (20480), SEED=n'
 	@echo 'make tsan       the tests of what has threads, under ThreadSanitizer'
@@ -48,6 +49,8 @@ check:
 
 CHAINS = 100
 POINTS = 60
+SWEEP = all
+CRASHES = all
 MUTATIONS = 100000
 MEGABYTES = 20480
 SEED =
@@ -63,6 +66,16 @@ soak:
 	@BACKUP=$$PWD/build/backup/virtnbdbackup \
 	    RESTORE=$$PWD/build/restore/virtnbdrestore POINTS=$(POINTS) \
 	    $(if $(SEED),SEED=$(SEED)) bats tests/faults/kill.bats
+	@BACKUP=$$PWD/build/backup/virtnbdbackup \
+	    RESTORE=$$PWD/build/restore/virtnbdrestore \
+	    SHORT_IO=$$PWD/build/tests/faults/short-io.so \
+	    tests/faults/sweep.bash --kill $(SWEEP) --fail $(SWEEP) \
+	    --short $(SWEEP) --state build/sweep.state --keep-going \
+	    $(if $(SEED),--seed $(SEED))
+	@BACKUP=$$PWD/build/backup/virtnbdbackup \
+	    RESTORE=$$PWD/build/restore/virtnbdrestore \
+	    tests/faults/crash.bash --random 20 --next $(CRASHES) \
+	    $(if $(SEED),--seed $(SEED))
 	@MUTATIONS=$(MUTATIONS) $(if $(SEED),SEED=$(SEED)) \
 	    build/tests/restore/test-mutations
 	@RESTORE=$$PWD/build/restore/virtnbdrestore \

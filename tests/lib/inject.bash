@@ -14,13 +14,14 @@
 
 # traced FILE STRACE-OPTION... COMMAND...: under strace, without the programs
 # that the run starts (the guardian among them: it has to survive).  TRACED_BY
-# is what runs it, instead of lab_run.
+# is what runs it, instead of lab_run; TRACED_CHILDREN=1: those programs too.
 traced() {
-    local log=$1
+    local log=$1 alone=(-b execve)
+    [ -z "${TRACED_CHILDREN:-}" ] || alone=()
     shift
     # Leaks cannot be looked for under ptrace.
     "${TRACED_BY:-lab_run}" env ASAN_OPTIONS=detect_leaks=0 \
-        strace -b execve -qq -o "$log" "$@"
+        strace "${alone[@]}" -qq -o "$log" "$@"
 }
 
 # draw FILE: POINTS lines "SYSCALL NTH" from a log of strace; NTH counts the

@@ -46,6 +46,7 @@
 
 #include "ahead.h"
 #include "base/cleanup.h"
+#include "base/sandbox.h"
 #include "base/vec.h"
 #include "exports.h"
 
@@ -208,12 +209,26 @@ static int map_get_ready(void)
     return exports_open(&request, &exports, &err) < 0 ? fail(&err) : 0;
 }
 
+/* All is open; from now on there are only reads, and what comes from the files
+ * to be decoded.
+ */
+static int give_up_rights(struct error *err)
+{
+    static const char *const none[] = {NULL};
+    int r = sandbox_enter(SANDBOX_READER, none, err);
+
+    if (r == 0)
+        nbdkit_debug("this kernel has no Landlock: no sandbox");
+    return r;
+}
+
 /* Threads do not come along when nbdkit becomes a daemon. */
 static int map_after_fork(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
 
-    return ahead_new(&ahead, &err) < 0 ? fail(&err) : 0;
+    return give_up_rights(&err) < 0 || ahead_new(&ahead, &err) < 0 ? fail(&err)
+                                                                   : 0;
 }
 
 static void map_unload(void)

@@ -2,6 +2,7 @@
 /* main.c - virtnbdrestore: options, then one of five actions */
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "cli/exit.h"
 #include "cli/startup.h"
 #include "dump.h"
@@ -24,10 +25,26 @@ static int guarded_restore(const struct restore_options *o,
     return r;
 }
 
+/* Who only reads a set, which anybody may have written, can do no more. */
+static int give_up_rights(const struct restore_options *o, struct error *err)
+{
+    const char *const paths[] = {o->input, NULL};
+    int r;
+
+    if (o->action == ACTION_RESTORE)
+        return 0; /* see run.c */
+    r = sandbox_enter(SANDBOX_READER, paths, err);
+    if (r == 0)
+        log_debug("this kernel has no Landlock: no sandbox");
+    return r;
+}
+
 static int act(const struct restore_options *o, struct error *err)
 {
     _cleanup_(backup_set_close) struct backup_set set = BACKUP_SET_INIT;
 
+    if (give_up_rights(o, err) < 0)
+        return -1;
     if (o->sequence
             ? backup_set_open_sequence(o->input, o->sequence, &set, err) < 0
             : backup_set_open(o->input, o->until, &set, err) < 0)

@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "base/sandbox.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "cli/startup.h"
@@ -162,6 +163,29 @@ static int make_private(struct run *run, struct error *err)
         guardian_tell(run->guardian, FACT_RUNTIME, run->runtime_dir, err) < 0)
         return -1;
     return host_runtime_make(run->runtime_dir, getuid(), getgid(), err);
+}
+
+/* From here on we, and the programs that make images, write where the user said
+ * only.  With libvirt to be told of the guest that cannot be: it would start
+ * its daemon in the sandbox.  A socket that the user chose is anywhere.
+ */
+static int give_up_rights(const struct run *run, struct error *err)
+{
+    const struct restore_options *o = run->options;
+    const char *paths[TARGETS_MAX + 4] = {run->target, run->runtime_dir,
+                                          "/dev/shm"};
+    size_t count = 3;
+    int r;
+
+    if (o->define || o->socketfile || o->boot_in_place)
+        return 0;
+    for (size_t i = 0; i < o->target_count; i++)
+        if (o->targets[i].place[0] == '/')
+            paths[count++] = o->targets[i].place;
+    r = sandbox_enter(SANDBOX_WRITER, paths, err);
+    if (r == 0)
+        log_debug("this kernel has no Landlock: no sandbox");
+    return r;
 }
 
 static int restore_place(struct run *run, const struct place *p,
@@ -317,8 +341,9 @@ static int run_steps(struct run *run, struct error *err)
     request.target = run->target;
     if (places_choose(&request, &run->places, err) < 0 ||
         plan_machine(run, err) < 0 || choose_names(run, err) < 0 ||
-        make_private(run, err) < 0 || fill_places(run, err) < 0 ||
-        stop_check(err) < 0 || publish(run, err) < 0)
+        make_private(run, err) < 0 || give_up_rights(run, err) < 0 ||
+        fill_places(run, err) < 0 || stop_check(err) < 0 ||
+        publish(run, err) < 0)
         return -1;
     return machine_define(run->machine, err);
 }

@@ -19,6 +19,7 @@
 int checkpoints_open(struct run *run, struct error *err)
 {
     const char *path = run->options->checkpointdir;
+    bool made;
 
     if (path) {
         if (dir_make(path, 0700, err) < 0)
@@ -29,7 +30,8 @@ int checkpoints_open(struct run *run, struct error *err)
     if (run->options->to_stdout && run->level == LEVEL_COPY)
         return 0;
     /* Made for a copy too: tools look for it. */
-    if (mkdirat(run->dirfd, DIRECTORY, 0700) < 0 && errno != EEXIST)
+    made = mkdirat(run->dirfd, DIRECTORY, 0700) == 0;
+    if (!made && errno != EEXIST)
         return error_errno(err, errno, "make '%s/%s'", run->directory,
                            DIRECTORY);
     run->checkpointfd = openat(run->dirfd, DIRECTORY,
@@ -37,7 +39,7 @@ int checkpoints_open(struct run *run, struct error *err)
     if (run->checkpointfd < 0)
         return error_errno(err, errno, "open '%s/%s'", run->directory,
                            DIRECTORY);
-    return 0;
+    return made ? file_share(run->checkpointfd, DIRECTORY, err) : 0;
 }
 
 static bool is_listed_as(const struct chain_point *point, const char *name,

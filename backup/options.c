@@ -3,10 +3,13 @@
 #include "options.h"
 
 #include <argp.h>
+#include <grp.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "cli/exit.h"
 #include "cli/groups.h"
@@ -34,6 +37,7 @@ enum {
     KEY_REQUIRE_FREEZE,
     KEY_GUEST_INFO,
     KEY_BITLOCKER,
+    KEY_GROUP,
     KEY_REPORT,
     KEY_METRICS,
 };
@@ -67,6 +71,8 @@ static const struct argp_option table[] = {
      "read at most so many bytes a second from all disks together (K, M, G "
      "may follow the number)",
      1},
+    {"group", KEY_GROUP, "GROUP", 0,
+     "its members may read the backup (files 0640, directories 0750)", 1},
     {"strict", 'e', NULL, 0, "exit with status 2 if there were warnings", 1},
     {"syslog", 'L', NULL, 0, "log to syslog too", CLI_OUTPUT_GROUP},
     {"report", KEY_REPORT, "FILE", 0,
@@ -273,6 +279,23 @@ static void parse_chain(struct argp_state *state, const char *arg,
     set_once(state, &o->chain, arg);
 }
 
+/* A name or a number.  Kept as digits, as the guardian is told of it. */
+static void parse_group(struct argp_state *state, const char *arg,
+                        struct backup_options *o)
+{
+    static char digits[24];
+    const struct group *g = getgrnam(arg);
+    uint64_t number = 0;
+
+    if (g)
+        number = g->gr_gid;
+    else if (text_u64(arg, &number) < 0 || number >= UINT32_MAX)
+        argp_error(state, "--group: there is no group '%s'", arg);
+    snprintf(digits, sizeof(digits), "%llu", (unsigned long long)number);
+    set_once(state, &o->group, digits);
+    file_share_with((gid_t)number);
+}
+
 static void parse_compress(struct argp_state *state, const char *arg,
                            struct backup_options *o)
 {
@@ -334,6 +357,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_CHAIN:
         parse_chain(state, arg, o);
+        return 0;
+    case KEY_GROUP:
+        parse_group(state, arg, o);
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "'%s' belongs to no option", arg);

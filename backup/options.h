@@ -59,6 +59,7 @@ struct backup_options {
     bool print_only;           /* print how much it would be */
     const char *report;        /* where a JSON report goes; NULL: nowhere */
     const char *metrics;       /* the same for node-exporter's metrics */
+    const char *group;         /* digits: may read what is made; NULL: nobody */
     bool strict;               /* warnings make the exit status 2 */
     bool syslog;
 };

@@ -499,11 +499,23 @@ static int recover_files(const struct guardian_facts *facts, struct error *err)
     return runtime ? host_remove_dir(NULL, runtime, err) : 0;
 }
 
+/* What is completed here is like the rest. */
+static void share_again(const struct guardian_facts *facts)
+{
+    const char *digits = facts_get(facts, FACT_GROUP);
+    uint64_t group = 0;
+
+    if (digits && text_u64(digits, &group) == 0)
+        file_share_with((gid_t)group);
+}
+
 int recover_as_guardian(const struct guardian_facts *facts, struct error *err)
 {
     int helped = help_guest(facts, GUEST_FIRST_SECONDS);
-    int r = recover_files(facts, err);
+    int r;
 
+    share_again(facts);
+    r = recover_files(facts, err);
     if (!helped)
         helped = help_guest(facts, GUEST_AGAIN_SECONDS);
     if (r == 0 && !helped)

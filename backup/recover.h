@@ -24,6 +24,7 @@
 #define FACT_URI "uri"             /* of libvirt */
 #define FACT_USER "user"           /* for it, if it asks */
 #define FACT_PASSWORD "password"   /* the same */
+#define FACT_GROUP "group"         /* digits: what is made is shared with it */
 #define FACT_RUNTIME "runtime"     /* the private directory */
 #define FACT_LOCAL "local"         /* the same here, if that one is elsewhere */
 #define FACT_ELSEWHERE "elsewhere" /* set: runtime and socket are elsewhere */

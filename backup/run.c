@@ -93,11 +93,12 @@ static int open_log(struct run *run, struct error *err)
 static int open_directory(struct run *run, struct error *err)
 {
     const char *path = run->options->to_stdout ? "." : run->options->output;
+    bool new = faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
 
     if (dir_make(path, 0700, err) < 0)
         return -1;
     run->dirfd = dir_open(path, err);
-    if (run->dirfd < 0)
+    if (run->dirfd < 0 || (new &&file_share(run->dirfd, path, err) < 0))
         return -1;
     run->directory = realpath(path, NULL);
     if (!run->directory)
@@ -207,7 +208,9 @@ static int write_intent(struct run *run, struct manifest *m, struct error *err)
         return -1;
     if (guardian_tell(run->guardian, FACT_DIRECTORY, run->directory, err) < 0 ||
         guardian_tell(run->guardian, FACT_URI, in->uri, err) < 0 ||
-        guardian_tell(run->guardian, FACT_INTENT, name.text, err) < 0)
+        guardian_tell(run->guardian, FACT_INTENT, name.text, err) < 0 ||
+        (run->options->group && guardian_tell(run->guardian, FACT_GROUP,
+                                              run->options->group, err) < 0))
         return -1;
     run->intent_written = true;
     return intent_write(run->dirfd, in, err);

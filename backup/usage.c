@@ -63,6 +63,8 @@ const char *usage_conflict(const struct backup_options *o)
         wrong = check_freeze(o);
     if (wrong)
         return wrong;
+    if (o->group && o->to_stdout)
+        return "--group is for files in a directory, not for stdout";
     if (o->zero_frames && o->compress > 0)
         return "--zero-frames and --compress exclude each other";
     if (o->zero_frames && o->no_sparse_detection)

@@ -184,6 +184,32 @@ int file_read_all(int dirfd, const char *name, size_t max, char **ret_text,
     return 0;
 }
 
+static bool is_shared;
+static gid_t shared_with;
+
+void file_share_with(gid_t group)
+{
+    shared_with = group;
+    is_shared = true;
+}
+
+int file_share(int fd, const char *name, struct error *err)
+{
+    struct stat st;
+
+    if (!is_shared)
+        return 0;
+    if (fstat(fd, &st) < 0)
+        return error_errno(err, errno, "examining '%s'", name);
+    if (st.st_uid != geteuid())
+        return 0;
+    if (fchown(fd, (uid_t)-1, shared_with) < 0 ||
+        fchmod(fd, S_ISDIR(st.st_mode) ? 0750 : 0640) < 0)
+        return error_errno(err, errno, "giving '%s' to group %u", name,
+                           (unsigned)shared_with);
+    return 0;
+}
+
 static char *temp_name(const char *name, struct error *err)
 {
     const char *data = strstr(name, ".data");
@@ -219,6 +245,10 @@ int file_create(int dirfd, const char *name, mode_t mode, struct new_file *ret,
     if (fd < 0)
         return error_errno(err, errno, "creating '%s'", name);
     *ret = (struct new_file){fd, dirfd, take(copy), take(temp)};
+    if (file_share(fd, name, err) < 0) {
+        file_discard(ret);
+        return -1;
+    }
     return 0;
 }
 

@@ -85,6 +85,18 @@ void file_discard(struct new_file *nf);
 /* Is this the name of such a temporary file? */
 bool file_name_is_temporary(const char *name);
 
+/* Share what is made from now on with the members of a group: files can be read
+ * by them (0640), directories entered and read (0750).  A setting of the process
+ * like its umask, for the start of the program; whoever makes files that others
+ * may get to see calls file_share.
+ */
+void file_share_with(gid_t group);
+
+/* The new file or directory behind `fd` belongs to that group too, if one was
+ * set; what is another user's stays as it is.  `name` is for the message.
+ */
+must_check int file_share(int fd, const char *name, struct error *err);
+
 /* Create or replace `name` by `length` bytes of `text`, durably, atomically. */
 must_check int file_replace(int dirfd, const char *name, const char *text,
                             size_t length, mode_t mode, struct error *err);

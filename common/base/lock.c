@@ -60,6 +60,8 @@ int lock_take(int dirfd, const char *name, int *ret_fd, struct error *err)
     if (!S_ISREG(st.st_mode))
         return error_set(err, ERR_INPUT,
                          "opening lock file '%s': not a regular file", name);
+    if (file_share(fd, name, err) < 0)
+        return -1;
     do
         r = flock(fd, LOCK_EX | LOCK_NB);
     while (r < 0 && errno == EINTR);

@@ -91,6 +91,8 @@ int log_open_file(int dirfd, const char *name, struct error *err)
     if (!S_ISREG(st.st_mode))
         return error_set(err, ERR_INPUT,
                          "opening log file '%s': not a regular file", name);
+    if (file_share(fd, name, err) < 0)
+        return -1;
 
     LOCK_SCOPE(&mutex);
     closep(&file_fd);

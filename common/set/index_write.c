@@ -88,7 +88,7 @@ static int create(struct index_writer *w, int dirfd, const char *name,
     if (w->fd < 0)
         return error_errno(err, errno, "cannot create '%s'", partial);
     w->name = take(partial);
-    return 0;
+    return file_share(w->fd, w->name, err);
 }
 
 int index_writer_new(int dirfd, const char *name, uint64_t virtual_size,

@@ -100,6 +100,10 @@ static int open_new(struct dir_sink *sink, struct dir_file *file,
                          file->partial);
     if (file->fd < 0)
         return write_error(err, errno, file->partial);
+    if (file_share(file->fd, file->partial, err) < 0) {
+        unlinkat(sink->dirfd, file->partial, 0);
+        return -1;
+    }
     /* Set afterwards: an open that refuses O_DIRECT may leave the file. */
     if (sink->mode == DIR_AUTO) {
         int now = fcntl(file->fd, F_GETFL);

@@ -78,6 +78,30 @@ back_up_and_compare() {
     [ -z "$(find "$T/b" -type d ! -perm 700)" ]
 }
 
+# covers: S4:ID
+@test "increments too; --group lets one group read" {
+    local group
+    group=$(id -g games)
+    lab_domain vm1 vda=a.qcow2,size=1M
+    [ "$(id -u)" != 0 ] || LAB_AS=(setpriv "--reuid=$LAB_USER"
+        "--regid=$(id -g "$LAB_USER")" "--groups=$group" --)
+    [[ " $(lab_run id -G) " == *" $group "* ]] ||
+        skip "not a member of the group games"
+    (umask 0; backup -d vm1 -l full -o "$T/b")
+    (umask 0; backup -d vm1 -l inc -o "$T/b")
+    (umask 0; backup -d vm1 -l diff -o "$T/b")
+    [ -z "$(find "$T/b" -type f ! -perm 600)" ]
+    [ -z "$(find "$T/b" -type d ! -perm 700)" ]
+    for level in full inc diff; do
+        (umask 077; backup -d vm1 -l $level -o "$T/g" --group games)
+    done
+    [ -z "$(find "$T/g" -type f ! \( -perm 640 -group games \))" ]
+    [ -z "$(find "$T/g" -type d ! \( -perm 750 -group games \))" ]
+    run -1 backup -d vm1 -l inc -o "$T/g" --group root
+    [[ $output == *"to group 0"* ]]
+    run -64 backup -d vm1 -l inc -o "$T/g" --group nobody-has-this
+}
+
 # covers: D12:F
 @test "a full replaces the checkpoints of an older default chain" {
     lab_domain vm1 vda=a.qcow2,size=1M

@@ -167,7 +167,8 @@ static int make_private(struct run *run, struct error *err)
 
 /* From here on we, and the programs that make images, write where the user said
  * only.  With libvirt to be told of the guest that cannot be: it would start
- * its daemon in the sandbox.  A socket that the user chose is anywhere.
+ * its daemon in the sandbox.  Nor with ssh, which keeps what it knows of hosts;
+ * and a socket that the user chose is anywhere.
  */
 static int give_up_rights(const struct run *run, struct error *err)
 {

@@ -30,6 +30,13 @@ must_check int file_write_full(int fd, const void *buffer, size_t length);
 must_check int file_pwrite_full(int fd, const void *buffer, size_t length,
                                 uint64_t offset);
 
+/* Open what is below `dirfd` and nothing else: no symbolic link, no "..", no way
+ * out through /proc, wherever in `name` it may be.  Close-on-exec.  The
+ * descriptor, or -1 with errno: ELOOP a link, EXDEV it leads out.  Where the
+ * kernel cannot see to that (before 5.6) only a single component is taken.
+ */
+must_check int file_open_below(int dirfd, const char *name, int flags);
+
 /* Read the regular file `name` (no symbolic link, never blocking on a pipe)
  * whole.  `*ret_text` is the caller's, with a NUL behind its `*ret_length`
  * bytes.  A missing file: ERR_SYSTEM, code ENOENT; not a regular file or more

@@ -91,8 +91,7 @@ int files_list(int dirfd, size_t max, struct file_names *ret, struct error *err)
 
 int files_open_checkpoints(int dirfd, int *ret_fd, struct error *err)
 {
-    int fd = openat(dirfd, "checkpoints",
-                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = file_open_below(dirfd, "checkpoints", O_RDONLY | O_DIRECTORY);
 
     if (fd < 0 && errno != ENOENT)
         return error_errno(err, errno,
@@ -135,8 +134,8 @@ int files_open(int dirfd, const char *name, int *ret_fd, uint64_t *ret_size,
 
     if (enter(dirfd, name, &dir, &leaf, err) < 0)
         return -1;
-    fd = openat(dir < 0 ? dirfd : dir, leaf,
-                O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    fd = file_open_below(dir < 0 ? dirfd : dir, leaf,
+                         O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 && (errno == ELOOP || errno == ENXIO))
         return error_set(err, ERR_DAMAGED, "'%s' is not a regular file", name);
     if (fd < 0)

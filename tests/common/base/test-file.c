@@ -370,6 +370,28 @@ static void test_leaf(void)
     CHECK(!name_is_leaf("\177"));
 }
 
+/* covers: F15:R */
+static void test_open_below(void)
+{
+    static const char *const out[] = {
+        "../",    "..",   "sub/../../x",    "/etc/passwd",
+        "link/f", "link", "/proc/self/root"};
+    _cleanup_(scratch_done) struct scratch s = SCRATCH_INIT;
+    _cleanup_close_ int fd = -1;
+
+    REQUIRE(scratch_make(&s) == 0 && mkdirat(s.fd, "sub", 0700) == 0 &&
+            symlinkat("sub", s.fd, "link") == 0);
+    REQUIRE(file_replace(s.fd, "f", "x", 1, 0600, NULL) == 0);
+    fd = file_open_below(s.fd, "f", O_RDONLY);
+    CHECK(fd >= 0 && (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+    for (size_t i = 0; i < array_size(out); i++) {
+        _cleanup_close_ int wrong = file_open_below(s.fd, out[i], O_RDONLY);
+
+        CHECK_EQ_INT(wrong, -1);
+        CHECK(errno == EXDEV || errno == ELOOP);
+    }
+}
+
 int main(void)
 {
     RUN(test_short_reads);
@@ -384,5 +406,6 @@ int main(void)
     RUN(test_sync);
     RUN(test_directories);
     RUN(test_leaf);
+    RUN(test_open_below);
     return check_result();
 }

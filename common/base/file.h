@@ -30,8 +30,8 @@ must_check int file_write_full(int fd, const void *buffer, size_t length);
 must_check int file_pwrite_full(int fd, const void *buffer, size_t length,
                                 uint64_t offset);
 
-/* Open what is below `dirfd` and nothing else: no symbolic link, no "..", no way
- * out through /proc, wherever in `name` it may be.  Close-on-exec.  The
+/* Open what is below `dirfd` and nothing else: no symbolic link, no "..", no
+ * way out through /proc, wherever in `name` it may be.  Close-on-exec.  The
  * descriptor, or -1 with errno: ELOOP a link, EXDEV it leads out.  Where the
  * kernel cannot see to that (before 5.6) only a single component is taken.
  */
@@ -80,8 +80,8 @@ must_check int file_create(int dirfd, const char *name, mode_t mode,
 
 /* Make it durable under its name: fsync, rename, fsync of the directory.  On
  * failure before the rename it is still the temporary file (discard it); if the
- * directory cannot be synced, FILE_NOREPLACE takes the name back.  `nf` is empty
- * after success.
+ * directory cannot be synced, FILE_NOREPLACE takes the name back.  `nf` is
+ * empty after success.
  */
 must_check int file_publish(struct new_file *nf, enum file_publish_how how,
                             struct error *err);
@@ -93,9 +93,9 @@ void file_discard(struct new_file *nf);
 bool file_name_is_temporary(const char *name);
 
 /* Share what is made from now on with the members of a group: files can be read
- * by them (0640), directories entered and read (0750).  A setting of the process
- * like its umask, for the start of the program; whoever makes files that others
- * may get to see calls file_share.
+ * by them (0640), directories entered and read (0750).  A setting of the
+ * process like its umask, for the start of the program; whoever makes files
+ * that others may get to see calls file_share.
  */
 void file_share_with(gid_t group);
 

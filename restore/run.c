@@ -178,7 +178,8 @@ static int give_up_rights(const struct run *run, struct error *err)
     size_t count = 3;
     int r;
 
-    if (o->define || o->socketfile || o->boot_in_place || run->there.remote)
+    if (o->define || o->uri || o->socketfile || o->boot_in_place ||
+        run->there.remote)
         return 0;
     for (size_t i = 0; i < o->target_count; i++)
         if (o->targets[i].place[0] == '/')

@@ -21,6 +21,8 @@
 
 #define DEFAULT_FREEZE_SECONDS 30
 #define MAX_FREEZE_SECONDS 3600
+#define DEFAULT_IO_SECONDS 120
+#define MAX_IO_SECONDS 86400
 
 enum {
     KEY_SCRATCHDIR = 0x200,
@@ -28,6 +30,7 @@ enum {
     KEY_SINCE,
     KEY_NO_FALLBACK,
     KEY_CHECK_SOURCE,
+    KEY_IO_TIMEOUT,
     KEY_SCRATCH_RESERVE,
     KEY_NO_SPARSE,
     KEY_ZERO_FRAMES,
@@ -73,6 +76,10 @@ static const struct argp_option table[] = {
      1},
     {"group", KEY_GROUP, "GROUP", 0,
      "its members may read the backup (files 0640, directories 0750)", 1},
+    {"io-timeout", KEY_IO_TIMEOUT, "SECONDS", 0,
+     "give up when a disk's server is silent for so long (default 120), or "
+     "the target five times as long; 0: never",
+     1},
     {"strict", 'e', NULL, 0, "exit with status 2 if there were warnings", 1},
     {"syslog", 'L', NULL, 0, "log to syslog too", CLI_OUTPUT_GROUP},
     {"report", KEY_REPORT, "FILE", 0,
@@ -351,6 +358,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->scratch_reserve = parse_bytes(state, "--scratch-reserve", arg);
         o->scratch_reserve_given = true;
         return 0;
+    case KEY_IO_TIMEOUT:
+        o->io_seconds =
+            parse_number(state, "--io-timeout", arg, 0, MAX_IO_SECONDS);
+        return 0;
     case KEY_FREEZE_TIMEOUT:
         o->freeze_seconds =
             parse_number(state, "--freeze-timeout", arg, 0, MAX_FREEZE_SECONDS);
@@ -401,5 +412,6 @@ void backup_options_parse(int argc, char **argv, struct backup_options *ret)
     memset(ret, 0, sizeof(*ret));
     ret->level = LEVEL_COPY;
     ret->freeze_seconds = DEFAULT_FREEZE_SECONDS;
+    ret->io_seconds = DEFAULT_IO_SECONDS;
     cli_parse(&argp, argc, argv, ret);
 }

@@ -36,6 +36,7 @@ struct backup_options {
     const char *chain;         /* name of the chain; NULL: the default one */
     const char *since;         /* to stdout: the newest point that still is */
     const char *checkpointdir; /* NULL: `checkpoints` in the output */
+    int io_seconds;            /* silence of a server; 0: for ever */
     uint64_t scratch_reserve; /* bytes that stay free where scratch files are */
     bool scratch_reserve_given;
     bool check_source;         /* compare all that should be unchanged */

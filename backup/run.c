@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abandon.h"
 #include "adopt.h"
 #include "archive.h"
 #include "base/cleanup.h"
@@ -577,9 +578,12 @@ int run_backup(const struct backup_options *options, int argc, char **argv,
         .begun_ms = clock_ms(),
     };
     _cleanup_(reports_close) struct reports reports = REPORTS_INIT;
+    struct patience_watch *watch = NULL;
     _cleanup_error_ struct error err = ERROR_INIT;
     int r = reports_open(options, &reports, &err);
 
+    if (r == 0)
+        r = abandon_watch(&run, &watch, &err);
     if (r == 0)
         r = run_all(&run, argc, argv, &err);
     if (r == 0 && !run.kept && !run.skipped && !options->kill_only)
@@ -589,6 +593,7 @@ int run_backup(const struct backup_options *options, int argc, char **argv,
         undo(&run);
     put_back(&run);
     there_close(&run);
+    patience_watch_stop(watch);
     *ret_hand_over = run.hand_over;
     if (r < 0)
         log_error("%s", error_text(&err));

@@ -27,7 +27,6 @@
 #define WRITER_THREADS 2
 #define RETRY_SECONDS 10
 #define TICKS_A_DRAWING 4
-#define IO_TIMEOUT_MS 120000
 
 struct transfer {
     struct run *run;
@@ -70,7 +69,7 @@ struct disk_task transfer_task(const struct run *run, const struct run_disk *d)
         .ask_nbdinfo = run->options->ask_nbdinfo,
         .level = d->raw ? 0 : run->options->compress,
         .cover = d->cover,
-        .io_timeout_ms = IO_TIMEOUT_MS,
+        .io_timeout_ms = run->options->io_seconds * 1000,
     };
 }
 

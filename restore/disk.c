@@ -26,7 +26,6 @@
 /* A write: no longer, and no boundary of a multiple of it inside. */
 #define WRITE_SIZE ((uint64_t)(1 * MIB))
 #define CONNECT_TIMEOUT_MS 30000
-#define IO_TIMEOUT_MS 300000
 
 struct restore {
     const struct source *source;
@@ -283,7 +282,8 @@ static int mover_open(struct mover *m, struct restore *r, struct error *err)
     for (size_t i = 0; i < BATCHES; i++)
         if (batch_new(&m->buffers[i].batch, err) < 0)
             return -1;
-    if (push_new(m->conn, WRITES_IN_FLIGHT, IO_TIMEOUT_MS, &m->push, err) < 0)
+    if (push_new(m->conn, WRITES_IN_FLIGHT, r->target->io_timeout_ms, &m->push,
+                 err) < 0)
         return -1;
     return batch_tools_init(&m->tools, err);
 }

@@ -20,6 +20,7 @@
 struct disk_target {
     struct nbd_target server;
     struct nbd_conn *conn; /* the first connection to it; borrowed */
+    int io_timeout_ms;     /* of silence; 0: for ever */
     bool blank;            /* reads as zeroes, all of it */
     bool *touched; /* set once something may be written; NULL: nobody asks */
 };

@@ -128,6 +128,7 @@ static int connect_and_fill(const struct image_task *task,
     _cleanup_(nbd_conn_closep) struct nbd_conn *conn = NULL;
     struct disk_target target = {
         .server = {.socket_path = task->socket, .ours = true},
+        .io_timeout_ms = task->options->io_seconds * 1000,
         .blank = task->place->kind == PLACE_IMAGE,
         .touched = task->touched,
     };
@@ -170,6 +171,7 @@ static int fill_export(const struct image_task *task,
     struct disk_target target = {
         .server = {.uri = task->place->uri},
         .conn = task->place->conn,
+        .io_timeout_ms = task->options->io_seconds * 1000,
         .touched = task->touched,
     };
 

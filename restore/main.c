@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* main.c - virtnbdrestore: options, then one of five actions */
+#include <unistd.h>
+
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/patience.h"
 #include "base/sandbox.h"
 #include "cli/exit.h"
 #include "cli/startup.h"
@@ -12,17 +15,20 @@
 #include "run.h"
 #include "verify.h"
 
-static int guarded_restore(const struct restore_options *o,
-                           const struct backup_set *set, struct error *err)
-{
-    struct guardian *guardian = NULL;
-    int r;
+#define LOG_WAIT_MS 1000
 
-    if (guardian_start(NULL, &guardian, err) < 0)
-        return -1;
-    r = restore_run(o, set, guardian, err);
-    guardian_bye(guardian);
-    return r;
+/* Called by the thread that looks after calls into file systems.  The guardian
+ * removes what was not finished, once that is possible.
+ */
+static void give_up(void *opaque, const char *what, int ms)
+{
+    const struct restore_options *o = opaque;
+
+    if (log_give_up_file(LOG_WAIT_MS))
+        log_error("'%s' or '%s' does not answer: %s has taken %d s so far "
+                  "(--io-timeout); given up",
+                  o->input, o->output ? o->output : "", what, ms / 1000);
+    _exit(EXIT_FAILED);
 }
 
 /* Who only reads a set, which anybody may have written, can do no more. */
@@ -39,7 +45,8 @@ static int give_up_rights(const struct restore_options *o, struct error *err)
     return r;
 }
 
-static int act(const struct restore_options *o, struct error *err)
+static int act(const struct restore_options *o, struct guardian *guardian,
+               struct error *err)
 {
     _cleanup_(backup_set_close) struct backup_set set = BACKUP_SET_INIT;
 
@@ -60,8 +67,38 @@ static int act(const struct restore_options *o, struct error *err)
         return verify_set(&set, o, err);
     case ACTION_RESTORE:
     default:
-        return guarded_restore(o, &set, err);
+        return restore_run(o, &set, guardian, err);
     }
+}
+
+static int watched_act(const struct restore_options *o,
+                       struct guardian *guardian, struct error *err)
+{
+    struct patience_watch *watch = NULL;
+    int r = 0;
+
+    if (o->io_seconds > 0)
+        r = patience_watch(o->io_seconds * PATIENCE_TIMES * 1000, give_up,
+                           (void *)o, &watch, err);
+    if (r == 0)
+        r = act(o, guardian, err);
+    patience_watch_stop(watch);
+    return r;
+}
+
+/* The guardian starts before any thread exists. */
+static int guarded_act(const struct restore_options *o, struct error *err)
+{
+    struct guardian *guardian = NULL;
+    int r;
+
+    if (o->action != ACTION_RESTORE)
+        return watched_act(o, NULL, err);
+    if (guardian_start(NULL, &guardian, err) < 0)
+        return -1;
+    r = watched_act(o, guardian, err);
+    guardian_bye(guardian);
+    return r;
 }
 
 int main(int argc, char **argv)
@@ -82,7 +119,7 @@ int main(int argc, char **argv)
         r = cli_login_complete(&options.login, &err);
     }
     if (r == 0)
-        r = act(&options, &err);
+        r = guarded_act(&options, &err);
     if (r < 0)
         log_error("%s", error_text(&err));
     cli_login_done(&options.login);

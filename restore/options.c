@@ -15,11 +15,14 @@
 #include "nbd/conn.h"
 
 #define MILLION 1000000U
+#define DEFAULT_IO_SECONDS 300
+#define MAX_IO_SECONDS 86400
 
 enum {
     KEY_FORMAT = 0x200,
     KEY_TARGET,
     KEY_COMPRESS,
+    KEY_IO_TIMEOUT,
     KEY_ALLOW_MISSING,
     KEY_JSON,
     KEY_NO_VERIFY,
@@ -60,6 +63,8 @@ static const struct argp_option table[] = {
     {"format", KEY_FORMAT, "FORMAT", 0,
      "of the images: qcow2 or raw (default: as it was)", 2},
     {"preallocate", 'A', NULL, 0, "give the images all their room at once", 2},
+    {"io-timeout", KEY_IO_TIMEOUT, "SECONDS", 0,
+     "give up when a target is silent for so long (default 300); 0: never", 2},
     {"compress", KEY_COMPRESS, NULL, 0, "make compressed qcow2 images", 2},
     {"raw", 'r', NULL, 0, "accepted; raw images are restored in any case", 2},
     {"socketfile", 'f', "PATH", 0,
@@ -203,11 +208,11 @@ static void parse_sample(struct argp_state *state, const char *arg,
 }
 
 static uint64_t parse_number(struct argp_state *state, const char *option,
-                             const char *arg, uint64_t min)
+                             const char *arg, uint64_t min, uint64_t max)
 {
     uint64_t value = 0;
 
-    if (text_u64(arg, &value) < 0 || value < min)
+    if (text_u64(arg, &value) < 0 || value < min || value > max)
         argp_error(state, "%s takes a number, not '%s'", option, arg);
     return value;
 }
@@ -346,6 +351,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'C':
         parse_config_file(state, arg, o);
         return 0;
+    case KEY_IO_TIMEOUT:
+        o->io_seconds =
+            (int)parse_number(state, "--io-timeout", arg, 0, MAX_IO_SECONDS);
+        return 0;
     case KEY_FORMAT:
         o->format = arg;
         return 0;
@@ -353,11 +362,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         parse_sample(state, arg, o);
         return 0;
     case KEY_SEED:
-        o->seed = parse_number(state, "--seed", arg, 0);
+        o->seed = parse_number(state, "--seed", arg, 0, UINT64_MAX);
         o->seeded = true;
         return 0;
     case 'B':
-        o->buffsize = parse_number(state, "--buffsize", arg, 1);
+        o->buffsize = parse_number(state, "--buffsize", arg, 1, UINT64_MAX);
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "'%s' belongs to no option", arg);
@@ -394,5 +403,6 @@ void restore_options_parse(int argc, char **argv, struct restore_options *ret)
     };
 
     memset(ret, 0, sizeof(*ret));
+    ret->io_seconds = DEFAULT_IO_SECONDS;
     cli_parse(&argp, argc, argv, ret);
 }

@@ -38,6 +38,8 @@ struct restore_options {
     const char *sequence; /* data files to be taken in this order, or NULL */
     const char *logfile;  /* NULL: the default */
 
+    int io_seconds; /* silence of the target; 0: for ever */
+
     /* The images: */
     const char *format; /* "qcow2", "raw", or NULL: as it was */
     struct target_option targets[TARGETS_MAX];

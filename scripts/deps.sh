@@ -32,7 +32,7 @@ build_packages='gcc libc6-dev meson ninja-build pkg-config perl
 demo_packages='libvirt-daemon-system libvirt-daemon libvirt-clients
     libvirt-daemon-driver-qemu qemu-system-x86 qemu-system-common qemu-utils
     procps util-linux'
-check_packages='bats clang nbdkit libnbd-bin fuse3 strace python3 python3-jsonschema e2fsprogs mount
+check_packages='bats clang fuse2fs nbdkit libnbd-bin fuse3 strace python3 python3-jsonschema e2fsprogs mount
     fdisk openssl iproute2 jq unzip libarchive-tools sasl2-bin
     libsasl2-modules openssh-client openssh-server libvirt-daemon-system
     debootstrap apparmor systemd zsh fish'

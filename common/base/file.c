@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/patience.h"
 #include "base/text.h"
 
 #define TEMP_DIGITS 16
@@ -53,6 +54,7 @@ ssize_t file_pread_full(int fd, void *buffer, size_t length, uint64_t offset)
 {
     size_t done = 0;
 
+    PATIENCE_SCOPE("reading");
     if (offset > INT64_MAX || length > INT64_MAX - offset) {
         errno = EOVERFLOW;
         return -1;
@@ -173,6 +175,7 @@ int file_read_all(int dirfd, const char *name, size_t max, char **ret_text,
     size_t length = 0;
     size_t room = 0;
 
+    PATIENCE_SCOPE("reading");
     fd = open_regular(dirfd, name, max, err);
     if (fd < 0)
         return -1;
@@ -258,6 +261,7 @@ int file_create(int dirfd, const char *name, mode_t mode, struct new_file *ret,
     _cleanup_free_ char *temp = NULL;
     int fd;
 
+    PATIENCE_SCOPE("creating a file");
     copy = strdup(name);
     if (!copy)
         return error_memory(err);
@@ -286,6 +290,7 @@ int file_sync(int fd, const char *name, struct error *err)
 {
     int r;
 
+    PATIENCE_SCOPE("syncing");
     do
         r = fsync(fd);
     while (r < 0 && errno == EINTR);
@@ -326,6 +331,7 @@ int file_publish(struct new_file *nf, enum file_publish_how how,
 {
     int fd;
 
+    PATIENCE_SCOPE("giving a file its name");
     if (file_sync(nf->fd, nf->name, err) < 0)
         return -1;
     fd = take_fd(nf->fd);
@@ -353,6 +359,7 @@ void file_discard(struct new_file *nf)
 {
     int saved = errno;
 
+    PATIENCE_SCOPE("removing a file");
     if (nf->fd >= 0)
         close(nf->fd);
     if (nf->temp)
@@ -380,6 +387,7 @@ int file_replace(int dirfd, const char *name, const char *text, size_t length,
 {
     _cleanup_(file_discard) struct new_file nf = NEW_FILE_INIT;
 
+    PATIENCE_SCOPE("writing");
     if (file_create(dirfd, name, mode, &nf, err) < 0)
         return -1;
     if (file_write_full(nf.fd, text, length) < 0)
@@ -415,6 +423,7 @@ static int rename_linked(int dirfd, const char *from, const char *to)
 int file_rename_noreplace(int dirfd, const char *from, const char *to,
                           struct error *err)
 {
+    PATIENCE_SCOPE("giving a file its name");
     int r = renameat2(dirfd, from, dirfd, to, RENAME_NOREPLACE);
 
     if (r < 0 && (errno == EINVAL || errno == ENOSYS || errno == ENOTSUP))
@@ -474,6 +483,7 @@ int dir_make(const char *path, mode_t mode, struct error *err)
     _cleanup_free_ char *copy = strdup(path);
     size_t length;
 
+    PATIENCE_SCOPE("making a directory");
     if (!copy)
         return error_memory(err);
     if (!*copy)
@@ -494,6 +504,7 @@ int dir_make(const char *path, mode_t mode, struct error *err)
 
 int dir_open(const char *path, struct error *err)
 {
+    PATIENCE_SCOPE("opening a directory");
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd >= 0)

@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/patience.h"
 #include "base/redact.h"
 #include "base/text.h"
 
@@ -117,6 +118,22 @@ void log_close(void)
 
     LOCK_SCOPE(&mutex);
     closep(&file_fd);
+}
+
+bool log_give_up_file(int wait_ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += wait_ms / 1000;
+    until.tv_nsec += wait_ms % 1000 * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    if (pthread_mutex_timedlock(&mutex, &until) != 0)
+        return false;
+    file_fd = -1;
+    pthread_mutex_unlock(&mutex);
+    return true;
 }
 
 void log_thread(const char *name)
@@ -258,6 +275,7 @@ static void write_file(const struct line *line)
         "the log file cannot be written any more, the run goes on\n";
     _cleanup_free_ char *text = NULL;
 
+    PATIENCE_SCOPE("writing the log");
     text = text_dup_printf("%s%s%s", line->stamp, levels[line->level].name,
                            line->rest);
     if (!text || file_write_full(file_fd, text, strlen(text)) == 0)

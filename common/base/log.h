@@ -61,6 +61,11 @@ must_check int log_open_file(int dirfd, const char *name, struct error *err);
 /* Write to syslog too. */
 void log_syslog(bool on);
 
+/* The file does not answer: never write to it again, nor close it.  False: not
+ * within `wait_ms`, for a thread hangs in it; then every record would hang too.
+ */
+must_check bool log_give_up_file(int wait_ms);
+
 /* Close the file and syslog. */
 void log_close(void);
 

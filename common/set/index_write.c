@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/patience.h"
 #include "base/text.h"
 #include "base/vec.h"
 #include "set/index_private.h"
@@ -48,6 +49,7 @@ void index_writer_free(struct index_writer *w)
 
 static int flush(struct index_writer *w, struct error *err)
 {
+    PATIENCE_SCOPE("writing");
     if (file_write_full(w->fd, w->buffer, w->used) < 0)
         return error_errno(err, errno, "cannot write '%s'", w->name);
     index_hasher_add(w->hasher, w->buffer, w->used);

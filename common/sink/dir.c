@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/patience.h"
 #include "base/text.h"
 
 struct dir_sink {
@@ -92,6 +93,7 @@ static int open_new(struct dir_sink *sink, struct dir_file *file,
 {
     int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 
+    PATIENCE_SCOPE("creating a file");
     file->fd = openat(sink->dirfd, file->partial, flags, 0600);
     if (file->fd < 0 && errno == EEXIST)
         return error_set(err, ERR_EXISTS,
@@ -265,6 +267,7 @@ static int dir_write(struct sink_file *sink_file, uint64_t offset,
     struct dir_file *file = to_file(sink_file);
     size_t padded = length + (size_t)(-length % SINK_ALIGN);
 
+    PATIENCE_SCOPE("writing");
     if (length == 0)
         return 0;
     if (check_write(file, offset, data, length, room, err) < 0)
@@ -283,6 +286,7 @@ static int dir_finish(struct sink_file *sink_file, uint64_t size,
 {
     struct dir_file *file = to_file(sink_file);
 
+    PATIENCE_SCOPE("syncing");
     if (file->failed)
         return error_set(err, ERR_INPUT,
                          "cannot finish '%s': a write failed before",
@@ -310,6 +314,7 @@ static void dir_discard(struct sink_file *sink_file)
 {
     struct dir_file *file = to_file(sink_file);
 
+    PATIENCE_SCOPE("removing a file");
     unlinkat(file->dirfd, file->partial, 0);
     file_free(file);
 }

@@ -8,7 +8,15 @@ load ../lib/cli
 load ../lib/points
 setup_file() { cli_setup_file; }
 setup() { cli_setup; }
-teardown() { cli_teardown; }
+teardown() {
+    # Whatever a test has stopped, or else nothing could be cleaned up.
+    [ -z "${STOPPED:-}" ] || kill -CONT $STOPPED 2>/dev/null || true
+    cli_teardown
+    [ -z "${FUSE_DIR:-}" ] || {
+        umount -l "$FUSE_DIR/mnt" 2>/dev/null || true
+        rm -rf "$FUSE_DIR"
+    }
+}
 teardown_file() { cli_teardown_file; }
 
 LEVELS="full inc diff"
@@ -40,7 +48,7 @@ begin() {
     full) ARGS+=(--chain other) ;;
     *) lab_run cp -r "$T/base" "$T/b" ;;
     esac
-    lab_spawn virtnbdbackup "${ARGS[@]}" --bwlimit 4M "$@" 2>"$T/err"
+    lab_spawn virtnbdbackup "${ARGS[@]}" --bwlimit "${RATE:-4M}" "$@" 2>"$T/err"
     until ls "$T"/b/*.data.partial >/dev/null 2>&1; do
         kill -0 "$LAB_PID" || return 1
     done
@@ -97,6 +105,30 @@ no_errors() {
     done
 }
 
+# covers: C2:FID
+@test "the guest is reset in the middle: it goes on; shut down: it fails" {
+    local level
+    guest
+    for level in $LEVELS; do
+        begin $level
+        lab_virsh reset vm1
+        ends 0
+        lab_leftovers
+        remember now
+        restores "$T/b" now
+    done
+    for level in $LEVELS; do
+        begin $level
+        lab_virsh shutdown vm1 || true
+        lab_virsh destroy vm1
+        ends 1
+        grep "shut off during the backup" "$T/err"
+        no_point $level
+        lab_virsh start vm1
+        works_again
+    done
+}
+
 # covers: C4:FID
 @test "libvirtd is killed in the middle: the point is made all the same" {
     local level
@@ -146,4 +178,160 @@ works_again_as() {
         works_again
     done
     umount "$T/scratch"
+}
+
+# covers: C15:ID
+@test "killed while the guest is suspended, increments" {
+    local level
+    guest
+    for level in inc diff; do
+        echo "$level"
+        # Slowed down, so that the kill comes in between.
+        lab_spawn env ASAN_OPTIONS=detect_leaks=0 \
+            strace -f -b execve -qq -o /dev/null \
+            -e inject=sendto,sendmsg,write:delay_exit=2000 \
+            virtnbdbackup -d vm1 -l $level --pause -o "$T/base"
+        until [ "$(lab_virsh domstate vm1)" = paused ]; do
+            kill -0 "$LAB_PID" || break
+        done
+        lab_processes | awk '/[v]irtnbdbackup -d vm1/ && !/strace/ { print $1 }' |
+            xargs -r kill -KILL || true
+        wait "$LAB_PID" || true
+        lab_leftovers
+        [ "$(lab_virsh domstate vm1)" = running ]
+    done
+}
+
+# covers: C5:FIDC C7:FIDC
+@test "libvirtd hangs in the middle: the point is made, the job ended later" {
+    local pid
+    guest
+    pid=$(lab_processes | awk '$2 ~ /libvirtd$/ { print $1 }')
+    STOPPED=$pid
+    RATE=1M begin inc
+    kill -STOP "$pid"
+    ends 4
+    grep "could not be ended" "$T/err"
+    [ -e "$T/b/manifest.virtnbdbackup.1.json" ]
+    # Nor does a run that begins now hang, and it says why.
+    run -1 backup -d vm1 -l copy -o "$T/c"
+    echo "$output"
+    [[ $output == *"libvirt"* ]]
+    kill -CONT "$pid"
+    restore -i "$T/b" -o verify
+    works_again_as inc
+    lab_leftovers
+}
+
+# covers: C5:RVM C7:RVM
+@test "libvirtd and QEMU hang: restore and verify need neither" {
+    local pid qemu
+    guest
+    remember 0
+    backup -d vm1 -l inc -o "$T/base"
+    pid=$(lab_processes | awk '$2 ~ /libvirtd$/ { print $1 }')
+    qemu=$(lab_qemu vm1)
+    STOPPED="$pid $qemu"
+    kill -STOP "$pid" "$qemu"
+    restores "$T/base" 0
+    restore -i "$T/base" -o verify
+    kill -CONT "$pid" "$qemu"
+}
+
+# fuse_target: a file system whose server can be stopped, at $FUSE_DIR/mnt; not in
+# the lab, which would take its server for a left-over.
+fuse_target() {
+    FUSE_DIR=$(mktemp -d /tmp/vf.XXXXXX)
+    chmod 755 "$FUSE_DIR"
+    truncate -s 200M "$FUSE_DIR/ext4"
+    mkfs.ext4 -q -E root_owner="$(id -u "$LAB_USER"):$(id -g "$LAB_USER")" \
+        "$FUSE_DIR/ext4"
+    mkdir "$FUSE_DIR/mnt"
+    fuse2fs -f -o allow_other "$FUSE_DIR/ext4" "$FUSE_DIR/mnt" >/dev/null \
+        2>&1 3>&- &
+    FUSE=$!
+    STOPPED=$FUSE
+    until mountpoint -q "$FUSE_DIR/mnt"; do
+        kill -0 "$FUSE"
+    done
+}
+
+# covers: A7:FID
+@test "the target hangs: the guest's job is ended, and the run" {
+    [ "$(id -u)" = 0 ] || skip "mounting needs root"
+    command -v fuse2fs >/dev/null || skip "fuse2fs is not installed"
+    local level
+    guest
+    fuse_target
+    for level in $LEVELS; do
+        echo "$level"
+        ARGS=(-d vm1 -l "$level" -o "$FUSE_DIR/mnt/$level")
+        if [ $level = full ]; then
+            ARGS+=(--chain other)
+        else
+            lab_run cp -r "$T/base" "$FUSE_DIR/mnt/$level"
+        fi
+        lab_spawn virtnbdbackup "${ARGS[@]}" --bwlimit 2M --io-timeout 1 \
+            2>"$T/err"
+        until ls "$FUSE_DIR/mnt/$level"/*.data.partial >/dev/null 2>&1; do
+            kill -0 "$LAB_PID"
+        done
+        kill -STOP "$FUSE"
+        # The guest is safe although nobody answers yet.
+        until grep -q "does not answer" "$T/err"; do
+            sleep 0.1
+        done
+        lab_virsh domjobinfo vm1 | grep 'None'
+        lab_write vm1 vda 0x77 5M 64K
+        kill -CONT "$FUSE"
+        ends 1
+        for ((i = 0; i < 200; i++)); do
+            [ -n "$(find "$FUSE_DIR/mnt/$level" -name '*.partial' -o -name 'intent.*')" ] ||
+                break
+            sleep 0.05
+        done
+        lab_leftovers
+        works_again_in $level
+    done
+    umount "$FUSE_DIR/mnt"
+    wait "$FUSE"
+}
+
+# The same command works there, and what it makes is right.
+works_again_in() {
+    lab_snapshot_truth vm1 vda "$LAB/now.raw"
+    backup "${ARGS[@]}"
+    restore -i "$FUSE_DIR/mnt/$1" -o "$LAB_TARGET/r"
+    same "$LAB_TARGET/r/a.qcow2" "$LAB/now.raw"
+    rm -rf "$LAB_TARGET/r"
+}
+
+# covers: A7:R E3:R
+@test "the target of a restore hangs, and then the backup does" {
+    [ "$(id -u)" = 0 ] || skip "mounting needs root"
+    command -v fuse2fs >/dev/null || skip "fuse2fs is not installed"
+    guest
+    fuse_target
+    kill -STOP "$FUSE"
+    lab_spawn virtnbdrestore -L "$LAB/restore.log" -i "$T/base" \
+        -o "$FUSE_DIR/mnt/r" --io-timeout 1 2>"$T/err"
+    until grep -q "does not answer" "$T/err"; do
+        kill -0 "$LAB_PID" || [ -s "$T/err" ]
+        sleep 0.1
+    done
+    kill -CONT "$FUSE"
+    ends 1
+    remember 0
+    restore -i "$T/base" -o "$FUSE_DIR/mnt/r"
+    lab_run cp -r "$T/base" "$FUSE_DIR/mnt/b"
+    kill -STOP "$FUSE"
+    lab_spawn virtnbdrestore -L "$LAB/restore.log" -i "$FUSE_DIR/mnt/b" -o verify \
+        --io-timeout 1 2>"$T/err"
+    until grep -q "does not answer" "$T/err"; do
+        sleep 0.1
+    done
+    kill -CONT "$FUSE"
+    ends 1
+    umount "$FUSE_DIR/mnt"
+    wait "$FUSE"
 }

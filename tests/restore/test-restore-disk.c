@@ -300,7 +300,8 @@ static void count_restore(const struct lab *lab, const struct server *server)
     _cleanup_(chain_freep) struct chain *chain = NULL;
     _cleanup_selection_ struct selection selection = SELECTION_INIT;
     _cleanup_(nbd_conn_closep) struct nbd_conn *conn = NULL;
-    struct disk_target target = {.server = {.socket_path = server->socket}};
+    struct disk_target target = {.server = {.socket_path = server->socket},
+                                 .io_timeout_ms = 300000};
     _cleanup_(source_done) struct source source = {0};
     uint64_t visible = 0;
 

@@ -76,6 +76,9 @@ soak:
 	    RESTORE=$$PWD/build/restore/virtnbdrestore \
 	    tests/faults/crash.bash --random 20 --next $(CRASHES) \
 	    $(if $(SEED),--seed $(SEED))
+	@BACKUP=$$PWD/build/backup/virtnbdbackup SOAK=1 \
+	    RESTORE=$$PWD/build/restore/virtnbdrestore \
+	    bats tests/faults/guest.bats
 	@MUTATIONS=$(MUTATIONS) $(if $(SEED),SEED=$(SEED)) \
 	    build/tests/restore/test-mutations
 	@RESTORE=$$PWD/build/restore/virtnbdrestore \

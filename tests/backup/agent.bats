@@ -239,7 +239,7 @@ RULES
     [[ $output == *"no guest agent answers"* ]]
 }
 
-# covers: S7:F
+# covers: S7:FID
 @test "bitlocker-keys: of a guest that says it is Windows" {
     run backup -d "$VM" -l copy --bitlocker-keys -o "$T/a"
     [ "$status" = 0 ]
@@ -255,4 +255,10 @@ RULES
     [ "$(stat -c %a "$T/b/bitlocker.recovery.key.C.copy")" = 600 ]
     run ! grep -r 111111 "$T"/b/*.log
     restore -i "$T/b" -o verify
+    # Nothing runs in the guest unless that is asked for.
+    for level in full inc diff; do
+        backup -d "$VM" -l $level --freeze-timeout 0 -o "$T/c"
+    done
+    run ! grep -rl 111111-222222 "$T/c"
+    run ! ls "$T"/c/bitlocker.*
 }

@@ -69,10 +69,12 @@ back_up_and_compare() {
     jq -e '.[].compressed == 9' <(restore -i "$T/b" -o dump)
 }
 
-# covers: S4:F
+# covers: S4:FID
 @test "a backup is private: 0600 in 0700, whatever the umask" {
     lab_domain vm1 vda=a.qcow2,size=1M
-    (umask 0; backup -d vm1 -l full -o "$T/b")
+    for level in full inc diff; do
+        (umask 0; backup -d vm1 -l $level -o "$T/b")
+    done
     [ "$(stat -c %a "$T/b")" = 700 ]
     [ -z "$(find "$T/b" -type f ! -perm 600)" ]
     [ -z "$(find "$T/b" -type d ! -perm 700)" ]

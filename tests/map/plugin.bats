@@ -32,7 +32,7 @@ made() {
     backup -d vm1 -o "$T/b" -l "$@"
 }
 
-# covers: H2:M H3:M
+# covers: H2:M H3:M D11:M
 @test "every point of a chain of every kind" {
     SEED=${SEED:-$RANDOM}
     echo "# SEED=$SEED" >&3
@@ -124,7 +124,7 @@ h.block_status(10000, 4194304 - 500, see, nbd.CMD_FLAG_REQ_ONE)
         jq -e '[.exports[]."export-name"] | sort == ["vda", "vdb"]'
 }
 
-# covers: F3:M F13:M
+# covers: F3:M F13:M F22:M
 @test "what cannot be shown is refused, with a reason" {
     small
     refused() {
@@ -160,6 +160,11 @@ h.block_status(10000, 4194304 - 500, see, nbd.CMD_FLAG_REQ_ONE)
     mv "$T/index" "$T/b/vda.full.index"
     truncate -s -1 "$T/b/vda.full.data"
     refused "vda.full.data" "$T/b"
+    for what in mkfifo mkdir "ln -s $T/b/vda.inc.virtnbdbackup.1.data"; do
+        rm -r "$T/b/vda.full.data"
+        $what "$T/b/vda.full.data"
+        refused "vda.full.data" "$T/b"
+    done
 }
 
 @test "the point by name, number and time" {

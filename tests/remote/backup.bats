@@ -60,6 +60,7 @@ big_guest() {
     far_leftovers
 }
 
+# covers: S6:F
 @test "the data comes through ssh: no port is opened there" {
     local i
     big_guest
@@ -78,6 +79,7 @@ big_guest() {
     far_leftovers
 }
 
+# covers: S9:F
 @test "a powered-off guest, with names that a shell would love" {
     local name="a b'\"\$(touch pwned)\`id\`;*.qcow2" other='-n.qcow2'
     far lab_domain --off vm1 "vda=$name,size=16M" "vdb=$other,size=8M"
@@ -119,6 +121,7 @@ big_guest() {
     far_leftovers
 }
 
+# covers: S5:F
 @test "a host key that is not known, or another one, is refused" {
     big_guest
     cp "$FAR_SSH/known_hosts" "$LAB/known"
@@ -164,6 +167,7 @@ big_guest() {
     [[ $output == *"can begin with '-'"* ]]
 }
 
+# covers: B1:F B8:F
 @test "ended at ten points each: nothing stays there" {
     local signal i status
     big_guest
@@ -192,6 +196,7 @@ big_guest() {
     far_leftovers
 }
 
+# covers: E2:F
 @test "the link is lost: a clean failure here, nothing runs on there" {
     local status i
     big_guest

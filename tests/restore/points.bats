@@ -214,7 +214,7 @@ next_second() {
     restores "$T/b" 3
 }
 
-# covers: F20:R
+# covers: F20:RV
 @test "vda beside vdaa" {
     lab_domain vm1 vda=a.qcow2,size=4M vdaa=aa.qcow2,size=4M
     lab_write vm1 vda 0x11 0 1M
@@ -226,6 +226,7 @@ next_second() {
     backup -d vm1 -l inc -o "$T/b"
     touch -d "2030-01-01" "$T"/b/vdaa.*
     restores "$T/b" 1
+    restore -i "$T/b" -o verify
     restore -i "$T/b" -o "$T/r" -d vda
     [ ! -e "$T/r/aa.qcow2" ]
     same "$T/r/a.qcow2" "$T/truth.1.vda"

@@ -296,7 +296,7 @@ END
     done
 }
 
-# covers: A3:R E15:R G2:R
+# covers: A3:R E15:R G2:R G6:R
 @test "an error at any fsync or rename: no image, or a complete one" {
     command -v strace >/dev/null || skip "strace is not installed"
     local call n status

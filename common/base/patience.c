@@ -15,6 +15,7 @@
 /* More threads than this at a time are not looked after. */
 #define SLOTS 128
 #define LOOK_MS 200
+#define ASLEEP_MS 2000
 
 struct slot {
     _Atomic long long since_ms; /* 0: free, -1: being taken */
@@ -101,14 +102,20 @@ static bool wait_stop(struct patience_watch *w)
 static void *watch(void *opaque)
 {
     struct patience_watch *w = opaque;
+    long long looked = clock_now(), awake = looked;
 
     while (!wait_stop(w)) {
         const char *what = NULL;
+        long long now = clock_now();
         int ms = patience_longest(&what);
         int limit = stop_requested() ? MIN_OF(w->limit_ms, PATIENCE_STOPPED_MS)
                                      : w->limit_ms;
 
-        if (ms > limit) {
+        /* Were we stopped ourselves (Ctrl-Z)?  That time does not count. */
+        if (now - looked > ASLEEP_MS)
+            awake = now;
+        looked = now;
+        if (ms > limit && now - awake > limit) {
             w->give_up(w->opaque, what, ms);
             return NULL;
         }

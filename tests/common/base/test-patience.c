@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* test-patience.c - calls that take too long are noticed, others are not */
 #include <errno.h>
-#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,6 +79,34 @@ static void test_watch(void)
     CHECK_EQ_INT(WEXITSTATUS(status), 7);
 }
 
+/* Who was stopped and goes on has not waited all the time. */
+static void test_asleep(void)
+{
+    static const char what[] = "writing";
+    pid_t pid = fork();
+    int status = 0;
+
+    if (pid == 0) {
+        struct patience_watch *w = NULL;
+        int slot = patience_begin(what);
+
+        if (patience_watch(1000, leave, (void *)what, &w, NULL) < 0)
+            _exit(1);
+        kill(getpid(), SIGSTOP);
+        usleep(500000);
+        patience_end(slot);
+        patience_watch_stop(w);
+        _exit(3);
+    }
+    REQUIRE(pid > 0 && waitpid(pid, &status, WUNTRACED) == pid);
+    CHECK(WIFSTOPPED(status));
+    usleep(3000000);
+    kill(pid, SIGCONT);
+    REQUIRE(waitpid(pid, &status, 0) == pid);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ_INT(WEXITSTATUS(status), 3);
+}
+
 static void test_stop(void)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
@@ -94,6 +122,7 @@ int main(void)
     RUN(test_slots);
     RUN(test_many);
     RUN(test_watch);
+    RUN(test_asleep);
     RUN(test_stop);
     return check_result();
 }

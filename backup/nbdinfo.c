@@ -17,6 +17,7 @@
 #include <jansson.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/spawn.h"
 #include "base/text.h"
 #include "nbd/status.h"
@@ -99,14 +100,15 @@ static int read_element(struct map *m, struct extent_list *ret,
     size_t room = MIN_OF((size_t)(m->end - begin), (size_t)ELEMENT_MAX);
     const char *last = memchr(begin, '}', room);
     _cleanup_(json_decrefp) json_t *element = NULL;
-    json_error_t why;
+    _cleanup_error_ struct error why = ERROR_INIT;
 
     if (!last)
         return nonsense(err, m, "an element has no end");
-    element = json_loadb(begin, (size_t)(last + 1 - begin),
-                         JSON_REJECT_DUPLICATES, &why);
+    element = json_read(begin, (size_t)(last + 1 - begin), ERR_NBD, &why);
+    if (!element && why.kind == ERR_MEMORY)
+        return error_memory(err);
     if (!json_is_object(element))
-        return nonsense(err, m, element ? "no object" : why.text);
+        return nonsense(err, m, element ? "no object" : error_text(&why));
     m->at = last + 1;
     return add_extent(m, element, ret, err);
 }

@@ -103,7 +103,7 @@ static int write_journal(struct staging *s, char *const *names, size_t count,
         }
         fprintf(out, "%llu %s\n", (unsigned long long)st.st_ino, names[i]);
     }
-    if (fclose(out) != 0)
+    if (text_stream_end(out, &text) < 0)
         return error_memory(err);
     return file_replace(s->dirfd, JOURNAL, text, length, 0600, err);
 }

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include "set/index.h"
 #include "sum.h"
@@ -50,10 +51,7 @@ char *lost_text(const struct lost_ranges *ranges)
                 (unsigned long long)ranges->items[i].offset);
     if (ranges->count > RANGES_MAX)
         fprintf(out, " and %zu more", ranges->count - RANGES_MAX);
-    if (fclose(out) == 0)
-        return text;
-    free(text);
-    return NULL;
+    return text_stream_end(out, &text) < 0 ? NULL : text;
 }
 
 /* Is this something wrong with the set?  Unreadable sectors are. */

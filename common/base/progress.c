@@ -331,10 +331,11 @@ static void build_text(struct progress *p)
         print_bar(f, *d, name_width, columns - 1);
         lines++;
     }
-    fclose(f);
+    if (text_stream_end(f, &text) < 0)
+        lines = 0;
     free(p->text);
     p->text = text;
-    p->text_lines = text ? lines : 0;
+    p->text_lines = lines;
 }
 
 /* "vda 42%, vdb 7%" to the service manager.  Under the mutex. */

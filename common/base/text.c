@@ -313,3 +313,15 @@ int uuid_is_valid(const char *text)
     }
     return i == 36;
 }
+
+int text_stream_end(FILE *stream, char **text)
+{
+    bool failed = ferror(stream) != 0;
+
+    /* glibc says nothing when it cannot grow the text at the end. */
+    if (fclose(stream) == 0 && !failed && *text)
+        return 0;
+    free(*text);
+    *text = NULL;
+    return -1;
+}

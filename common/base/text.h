@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/error.h"
 #include "base/macro.h"
@@ -59,6 +60,12 @@ must_check char *text_escape(const char *text);
  * only where it has to be.  NULL: no memory.
  */
 must_check char *text_quote(const char *word);
+
+/* Close a stream that open_memstream(text, ...) made, and see that `*text` is
+ * all that was written: 0; else there was no memory, -1, and `*text` is freed
+ * and NULL.
+ */
+must_check int text_stream_end(FILE *stream, char **text);
 
 /* Fill `out` with `digits` random lower case hex digits and a NUL. */
 must_check int text_random(char *out, size_t digits, struct error *err);

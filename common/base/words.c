@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "base/vec.h"
 
 void words_add(struct words *w, const char *fmt, ...)
@@ -38,14 +39,12 @@ char *words_join(const struct words *w, const char *separator)
     _cleanup_free_ char *text = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
-    bool good;
 
     if (!out)
         return NULL;
     for (size_t i = 0; i < w->count; i++)
         fprintf(out, "%s%s", i > 0 ? separator : "", w->items[i]);
-    good = !ferror(out) && !w->failed;
-    if (fclose(out) != 0 || !good)
+    if (text_stream_end(out, &text) < 0 || w->failed)
         return NULL;
     return take(text);
 }

@@ -71,7 +71,7 @@ static int64_t find_before(const char *before, const char *domain)
     fputs(LAST_SUCCESS, f);
     put_labels(f, domain, NULL);
     fputc(' ', f);
-    if (fclose(f) != 0)
+    if (text_stream_end(f, &series) < 0)
         return -1;
     while (line && *line && found < 0) {
         const char *end = strchrnul(line, '\n');
@@ -172,7 +172,6 @@ int metrics_text(const struct report *r, const char *before, char **ret_text,
     _cleanup_free_ char *text = NULL;
     size_t length = 0;
     FILE *f = open_memstream(&text, &length);
-    bool failed;
 
     if (!f)
         return error_memory(err);
@@ -181,8 +180,7 @@ int metrics_text(const struct report *r, const char *before, char **ret_text,
     put_run(f, r);
     put_set(f, r, last_success);
     put_disks(f, r);
-    failed = ferror(f) != 0;
-    if (fclose(f) != 0 || failed)
+    if (text_stream_end(f, &text) < 0)
         return error_memory(err);
     *ret_text = take(text);
     return 0;

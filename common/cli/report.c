@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/text.h"
 
 struct report_disk report_total(const struct report *r)
@@ -156,7 +157,7 @@ int report_json(const struct report *r, char **ret_text, struct error *err)
         json_object_set(root, "warnings", warnings) < 0 ||
         json_object_set(root, "disks", disks) < 0)
         return error_memory(err);
-    text = json_dumps(root, JSON_INDENT(4));
+    text = json_print(root, JSON_INDENT(4));
     line = text ? text_dup_printf("%s\n", text) : NULL;
     if (!line)
         return error_memory(err);

@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 
+#include "base/json.h"
 #include "base/spawn.h"
 #include "base/text.h"
 #include "host/qemu_private.h"
@@ -251,17 +252,15 @@ int qemu_info_parse(const char *json, struct qemu_image *ret, struct error *err)
 {
     struct qemu_image image = {.compat = "", .compression_type = ""};
     json_auto_t *root = NULL;
-    json_error_t why;
     size_t length = strnlen(json, INFO_SIZE_MAX + 1);
 
     if (length > INFO_SIZE_MAX)
         return error_set(err, ERR_DAMAGED, "image information: too large");
     if (check_depth(json, err) < 0)
         return -1;
-    root = json_loadb(json, length, JSON_REJECT_DUPLICATES, &why);
+    root = json_read(json, length, ERR_DAMAGED, err);
     if (!root)
-        return error_set(err, ERR_DAMAGED, "image information: line %d: %s",
-                         why.line, why.text);
+        return error_prefix(err, "image information");
     if (get_image(root, &image, err) < 0)
         return -1;
     *ret = image;

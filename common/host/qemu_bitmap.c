@@ -6,6 +6,8 @@
 
 #include <jansson.h>
 
+#include "base/json.h"
+
 /* Of an entry of the list; docs/interop/qcow2.txt of QEMU has the flags. */
 static bool has_flag(const json_t *bitmap, const char *flag)
 {
@@ -47,9 +49,9 @@ int qemu_info_bitmap(const char *json, const char *name, const char **ret_why,
     /* Limits and types are checked there. */
     if (qemu_info_parse(json, &image, err) < 0)
         return -1;
-    root = json_loads(json, JSON_REJECT_DUPLICATES, NULL);
+    root = json_read(json, strlen(json), ERR_DAMAGED, err);
     if (!root)
-        return error_memory(err);
+        return -1;
     bitmap = find(root, name);
     if (!bitmap) {
         *ret_why = "its image has no such bitmap";

@@ -154,6 +154,8 @@ int chain_open_sequence(int dirfd, const char *files, struct chain **ret,
     _cleanup_free_ char *list = strdup(files);
     char *rest = list, *file = NULL;
 
+    if (chain)
+        chain->dirfd = -1; /* whoever frees it closes that */
     if (!chain || !list)
         return error_memory(err);
     chain->dirfd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

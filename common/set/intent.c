@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "set/files.h"
 
@@ -188,6 +189,7 @@ int intent_encode(const struct intent *in, char **ret_text, size_t *ret_len,
     files = encode_files(in);
     if (!files)
         return error_memory(err);
+    json_watch();
     root = json_pack(
         "{s:i, s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:s, s:s, s:o, s:s, s:s, "
         "s:s, s:I, s:s}",
@@ -198,12 +200,13 @@ int intent_encode(const struct intent *in, char **ret_text, size_t *ret_len,
         in->socket, "place", in->place, "pid", (json_int_t)in->pid, "time",
         in->time);
     if (!root)
-        return error_set(err, ERR_INPUT,
-                         "cannot write an intent: no memory, or a text that "
-                         "is no UTF-8");
+        return json_missed() ? error_memory(err)
+                             : error_set(err, ERR_INPUT,
+                                         "cannot write an intent: a text that "
+                                         "is no UTF-8");
     if (encode_flags(in, root) < 0)
         return error_memory(err);
-    json = json_dumps(root, JSON_INDENT(4));
+    json = json_print(root, JSON_INDENT(4));
     if (!json)
         return error_memory(err);
     return sealed_add(json, ret_text, ret_len, err);
@@ -257,7 +260,9 @@ static int decode_root(json_t *root, struct intent *in, struct error *err)
             "name", &name, "checkpoint", &checkpoint, "files", &files,
             "runtimeDir", &runtime_dir, "socket", &socket, "place", &place,
             "pid", &pid, "time", &time) < 0)
-        return error_set(err, ERR_DAMAGED, "%s", why.text);
+        return json_error_code(&why) == json_error_out_of_memory
+                   ? error_memory(err)
+                   : error_set(err, ERR_DAMAGED, "%s", why.text);
     if (format != INTENT_FORMAT)
         return error_set(err, ERR_DAMAGED, "unknown format %lld",
                          (long long)format);
@@ -285,13 +290,12 @@ int intent_decode(const char *text, size_t len, struct intent *ret,
 {
     _cleanup_intent_ struct intent in = INTENT_INIT;
     json_auto_t *root = NULL;
-    json_error_t why = {0};
 
     if (sealed_check(text, len, err) < 0)
         return -1;
-    root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+    root = json_read(text, len, ERR_DAMAGED, err);
     if (!root)
-        return error_set(err, ERR_DAMAGED, "line %d: %s", why.line, why.text);
+        return -1;
     if (decode_root(root, &in, err) < 0 ||
         check_rules(&in, ERR_DAMAGED, err) < 0)
         return -1;

@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "set/manifest_rules.h"
 
@@ -169,9 +170,11 @@ void manifest_hash(const char *text, size_t len, char ret[HASH_TEXT_SIZE])
 static int append(json_t *array, json_t *own_item, struct error *err)
 {
     if (!own_item)
-        return error_set(err, ERR_INPUT,
-                         "cannot encode a manifest: no memory, or a text "
-                         "that is no UTF-8");
+        return json_missed()
+                   ? error_memory(err)
+                   : error_set(err, ERR_INPUT,
+                               "cannot encode a manifest: a text that is no "
+                               "UTF-8");
     if (json_array_append_new(array, own_item) < 0)
         return error_memory(err);
     return 0;
@@ -197,6 +200,7 @@ static int encode_arrays(const struct manifest *m, json_t *disks, json_t *files,
 {
     if (!disks || !files || !warnings)
         return error_memory(err);
+    json_watch();
     for (size_t i = 0; i < m->disk_count; i++)
         if (append(disks, encode_disk(&m->disks[i]), err) < 0)
             return -1;
@@ -228,6 +232,7 @@ int manifest_encode(const struct manifest *m, char **ret_text, size_t *ret_len,
     if (manifest_check_rules(m, ERR_INPUT, err) < 0 ||
         encode_arrays(m, disks, files, warnings, err) < 0)
         return -1;
+    json_watch();
     root = json_pack(
         "{s:i, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:{s:s, s:s}, s:s, "
         "s:I, s:O, s:O, s:O}",
@@ -238,13 +243,15 @@ int manifest_encode(const struct manifest *m, char **ret_text, size_t *ret_len,
         m->domain_uuid, "time", m->time, "frozenMs", (json_int_t)m->frozen_ms,
         "disks", disks, "files", files, "warnings", warnings);
     if (!root)
-        return error_set(err, ERR_INPUT,
-                         "cannot encode the manifest of '%s': no memory, or a "
-                         "text that is no UTF-8",
-                         m->name);
+        return json_missed()
+                   ? error_memory(err)
+                   : error_set(err, ERR_INPUT,
+                               "cannot encode the manifest of '%s': a text "
+                               "that is no UTF-8",
+                               m->name);
     if (m->adopted && json_object_set_new(root, "adopted", json_true()) < 0)
         return error_memory(err);
-    json = json_dumps(root, JSON_INDENT(4));
+    json = json_print(root, JSON_INDENT(4));
     if (!json)
         return error_memory(err);
     return sealed_add(json, ret_text, ret_len, err);
@@ -252,6 +259,8 @@ int manifest_encode(const struct manifest *m, char **ret_text, size_t *ret_len,
 
 static int wrong(const json_error_t *why, struct error *err)
 {
+    if (json_error_code(why) == json_error_out_of_memory)
+        return error_memory(err);
     return error_set(err, ERR_DAMAGED, "%s", why->text);
 }
 
@@ -451,13 +460,12 @@ int manifest_decode(const char *text, size_t len, struct manifest *ret,
 {
     _cleanup_manifest_ struct manifest m = MANIFEST_INIT;
     json_auto_t *root = NULL;
-    json_error_t why = {0};
 
     if (sealed_check(text, len, err) < 0)
         return -1;
-    root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+    root = json_read(text, len, ERR_DAMAGED, err);
     if (!root)
-        return error_set(err, ERR_DAMAGED, "line %d: %s", why.line, why.text);
+        return -1;
     if (decode_format(root, err) < 0 || decode_root(root, &m, err) < 0 ||
         manifest_check_rules(&m, ERR_DAMAGED, err) < 0)
         return -1;

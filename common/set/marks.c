@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "base/vec.h"
 #include "set/files.h"
@@ -61,16 +62,15 @@ int cpt_decode(const char *text, size_t len, struct cpt *ret, struct error *err)
     _cleanup_cpt_ struct cpt cpt = CPT_INIT;
     json_auto_t *root = NULL;
     json_t *item = NULL;
-    json_error_t why = {0};
     size_t i = 0;
 
     if (len > CPT_MAX_SIZE)
         return error_set(err, ERR_DAMAGED, "%zu bytes are too long", len);
     if (json_check_depth(text, len, SEALED_MAX_DEPTH, err) < 0)
         return -1;
-    root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+    root = json_read(text, len, ERR_DAMAGED, err);
     if (!root)
-        return error_set(err, ERR_DAMAGED, "line %d: %s", why.line, why.text);
+        return -1;
     if (!json_is_array(root))
         return error_set(err, ERR_DAMAGED, "it is no list of names");
     json_array_foreach(root, i, item)
@@ -98,11 +98,7 @@ int cpt_encode(const struct cpt *cpt, char **ret_text, struct error *err)
     for (size_t i = 0; i < cpt->count; i++)
         fprintf(out, "%s\"%s\"", i > 0 ? ", " : "", cpt->names[i]);
     fputc(']', out);
-    if (ferror(out)) {
-        fclose(out);
-        return error_memory(err);
-    }
-    if (fclose(out) != 0)
+    if (text_stream_end(out, &text) < 0)
         return error_memory(err);
     *ret_text = take(text);
     return 0;

@@ -100,6 +100,8 @@ static int place(struct sequence *s, struct part *p, struct error *err)
     _cleanup_free_ char *real = realpath(p->path, NULL);
     char *leaf = NULL;
 
+    if (!real && errno == ENOMEM)
+        return error_memory(err);
     if (!real)
         return error_set_code(err, ERR_INPUT, errno, "cannot open '%s': %s",
                               p->path, strerror(errno));

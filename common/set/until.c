@@ -173,10 +173,7 @@ static char *list_points(const struct chain *chain)
         fputs(i > first ? ", " : "", out);
         print_point(out, &chain->points[i]);
     }
-    if (fclose(out) == 0)
-        return text;
-    free(text);
-    return NULL;
+    return text_stream_end(out, &text) < 0 ? NULL : text;
 }
 
 /* `err` says why; add what there is instead. */

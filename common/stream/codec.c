@@ -39,7 +39,12 @@ static LZ4F_preferences_t preferences(int level, size_t len)
 
 static int refuse_library(struct error *err, const char *what, size_t code)
 {
-    return error_set(err, ERR_DAMAGED, "%s: %s", what, LZ4F_getErrorName(code));
+    const char *name = LZ4F_getErrorName(code);
+
+    /* The number behind the name is not in the stable part. */
+    if (strcmp(name, "ERROR_allocation_failed") == 0)
+        return error_memory(err);
+    return error_set(err, ERR_DAMAGED, "%s: %s", what, name);
 }
 
 struct codec *codec_new(struct error *err)

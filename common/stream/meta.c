@@ -16,7 +16,9 @@
 
 #include <jansson.h>
 
+#include "base/json.h"
 #include "base/macro.h"
+#include "base/text.h"
 
 #define DEPTH_MAX 8
 #define STRING_MAX 4096
@@ -184,7 +186,6 @@ int meta_encode(const struct meta *m, char **ret_text, size_t *ret_len,
     _cleanup_free_ char *text = NULL;
     size_t len = 0;
     FILE *out = NULL;
-    bool failed = false;
 
     if (check_encodable(m, err) < 0)
         return -1;
@@ -192,8 +193,7 @@ int meta_encode(const struct meta *m, char **ret_text, size_t *ret_len,
     if (!out)
         return error_memory(err);
     print_all(out, m);
-    failed = ferror(out) != 0;
-    if (fclose(out) != 0 || failed)
+    if (text_stream_end(out, &text) < 0)
         return error_memory(err);
     *ret_text = take(text);
     *ret_len = len;
@@ -383,16 +383,16 @@ int meta_decode(const char *text, size_t len, struct meta *ret_meta,
 {
     _cleanup_meta_ struct meta m = META_INIT;
     json_auto_t *object = NULL;
-    json_error_t why = {0};
 
     if (len > META_SIZE_MAX)
         return error_set(err, ERR_DAMAGED, "the metadata is too long");
     if (check_depth(text, len, err) < 0)
         return -1;
-    object = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+    object = json_read(text, len, ERR_DAMAGED, err);
     if (!object)
-        return error_set(err, ERR_DAMAGED, "the metadata is no JSON object: %s",
-                         why.text);
+        return err && err->kind == ERR_MEMORY
+                   ? -1
+                   : error_prefix(err, "the metadata is no JSON object");
     if (!json_is_object(object))
         return error_set(err, ERR_DAMAGED, "the metadata is no JSON object");
     if (get_all(object, &m, err) < 0)

@@ -13,6 +13,7 @@
 #include <libvirt/virterror.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "virt/agent_private.h"
@@ -316,7 +317,7 @@ static int info_run(struct call *call, virConnectPtr conn maybe_unused,
         return result;
     if (json_object_size(object) == 0)
         return 0;
-    call->text = json_dumps(object, JSON_INDENT(4) | JSON_ENSURE_ASCII);
+    call->text = json_print(object, JSON_INDENT(4) | JSON_ENSURE_ASCII);
     return call->text ? 1 : error_memory(err);
 }
 
@@ -360,7 +361,9 @@ int agent_os_id(struct domain *d, int timeout_ms, char **ret, struct error *err)
 
     if (found <= 0)
         return found;
-    object = json_loads(text, 0, NULL);
+    object = json_read(text, strlen(text), ERR_LIBVIRT, err);
+    if (!object)
+        return -1;
     id = json_string_value(json_object_get(object, "os.id"));
     if (!is_os_id(id))
         return 0;

@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "virt/agent.h"
 
 /* No answer of ours is as long as this: two outputs in base64. */
@@ -26,7 +27,7 @@ static char *request_text(const char *command, json_t *arguments)
     json_auto_t *request =
         json_pack("{s:s, s:o}", "execute", command, "arguments", arguments);
 
-    return request ? json_dumps(request, JSON_COMPACT) : NULL;
+    return request ? json_print(request, JSON_COMPACT) : NULL;
 }
 
 int agent_request_exec(const char *const *argv, char **ret, struct error *err)
@@ -69,11 +70,12 @@ static json_t *returned(const char *reply, struct error *err)
 {
     json_auto_t *root = NULL;
     json_t *value = NULL;
+    size_t length = strnlen(reply, REPLY_MAX);
 
-    if (strnlen(reply, REPLY_MAX) < REPLY_MAX)
-        root = json_loads(reply, JSON_REJECT_DUPLICATES, NULL);
+    if (length < REPLY_MAX)
+        root = json_read(reply, length, ERR_LIBVIRT, err);
     value = json_object_get(root, "return");
-    if (!value)
+    if (!value && (!err || err->kind != ERR_MEMORY))
         nonsense(err, "it is no JSON with a 'return', or too long");
     return json_incref(value);
 }

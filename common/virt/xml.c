@@ -10,6 +10,7 @@
 #include <libxml/tree.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 #define ATTRIBUTES_MAX 2000
 
@@ -411,7 +412,7 @@ static void join_texts(struct xml *x, xmlNodePtr node)
     }
     for (xmlNodePtr n = node; is_text(n); n = n->next)
         fputs(n->content ? text_of(n->content) : "", out);
-    if (fclose(out) != 0) {
+    if (text_stream_end(out, &text) < 0) {
         x->no_memory = true;
         return;
     }

@@ -36,7 +36,7 @@ static int skim(const struct reader_source *source, uint64_t *ret_size)
             continue;
         PROMISE(f.kind == FRAME_DATA && f.piece_count > 0);
         PROMISE(f.stored_length > 0);
-        PROMISE(f.file_offset + f.stored_length < source->size);
+        PROMISE(f.file_offset + f.stored_length <= source->size);
         PROMISE(m->compressed || f.stored_length == f.length);
         data += f.length;
     }

@@ -38,6 +38,7 @@ nbdkit:     map/plugin.c
 libvirt/:   common/virt/*
 libxml/:    common/virt/*
 libnbd.h:   common/nbd/*
+jansson.h:  common/base/json.c tests/*
 jansson.h:  common/stream/meta.c common/set/manifest.c common/set/intent.c
 jansson.h:  common/set/marks.c common/host/qemu*.c restore/list.c
 jansson.h:  backup/nbdinfo.c common/virt/agent*.c common/cli/report.c

@@ -1,0 +1,101 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# canary.bats - a secret is given to the programs in every way there is; it must
+# be in nothing that they say, write or start
+bats_require_minimum_version 1.5.0
+load ../lib/cli
+setup_file() { cli_setup_file; }
+setup() {
+    cli_setup
+    CANARY=canary$RANDOM$RANDOM
+}
+teardown() { cli_teardown; }
+teardown_file() { cli_teardown_file; }
+
+# silent: the canary is in no file of the lab, and in no argument of a program
+# that runs in it.  (Of a program that we started with it: after a moment.)
+silent() {
+    local found
+    # The shells above know the word; they are not in the lab.
+    found=$(grep -rlaF -e "$CANARY" "$LAB/target" "$LAB/tmp" "$LAB/home" \
+        "$LAB"/*.log "$LAB/out" 2>/dev/null) || true
+    [ -z "$found" ] || {
+        echo "found in: $found"
+        grep -raF -e "$CANARY" $found | cut -c 1-300
+        return 1
+    }
+    lab_processes | lacks "$CANARY"
+}
+
+# said COMMAND...: run it, whatever its status; $LAB/out is all it said.
+said() {
+    "$@" >"$LAB/out" 2>&1 || true
+    [ -s "$LAB/out" ]
+}
+
+guest() {
+    lab_domain vm1 vda=a.qcow2,size=8M
+    lab_write vm1 vda 0x11 0 4M
+}
+
+# covers: S2:FIDC
+@test "a password, in a run that is looked at in the middle, and later" {
+    local level
+    guest
+    for level in full inc diff; do
+        said backup -v -d vm1 -l $level -o "$T/b" --user somebody \
+            --password "$CANARY"
+        grep -q 'Arguments:.*password' "$LAB/out"
+        silent
+    done
+    [ -e "$T/b/manifest.virtnbdbackup.1.json" ]
+    lab_spawn virtnbdbackup -v -d vm1 -l copy --bwlimit 1M -o "$T/c" \
+        --user somebody "--password=$CANARY" 2>"$LAB/out"
+    wait_for_job vm1 "$LAB_PID"
+    silent
+    kill -KILL "$LAB_PID"
+    wait "$LAB_PID" || true
+    lab_leftovers
+    silent
+    said backup -v -d vm1 -l copy -o "$T/c" --user somebody --password="$CANARY"
+    silent
+}
+
+# covers: S3:FIDC
+@test "user info and query of libvirt's URI, where it works and where not" {
+    local level uri
+    guest
+    for level in full inc diff; do
+        said backup -v -d vm1 -l $level -o "$T/b" \
+            -U "qemu:///session?authfile=/$CANARY"
+        silent
+    done
+    for uri in "qemu+tcp://me:$CANARY@127.0.0.1:1/session" \
+        "qemu+tls://$CANARY@127.0.0.1:1/session?no_verify=$CANARY" \
+        "nonsense://me:$CANARY@somewhere/x"; do
+        said backup -v -d vm1 -l full -o "$T/c" -U "$uri"
+        silent
+        said backup -v -d vm1 -k -o "$T/c" -U "$uri"
+        silent
+    done
+}
+
+# covers: S3:RV S2:RV
+@test "URIs for a restore" {
+    local uri
+    guest
+    backup -d vm1 -l full -o "$T/b"
+    for uri in "nbd://me:$CANARY@127.0.0.1:1/x" \
+        "nbds://$CANARY@127.0.0.1:1/x?tls-certificates=/$CANARY" \
+        "nbd+unix:///x?socket=/nowhere&tls-psk-file=/$CANARY"; do
+        said restore -v -i "$T/b" -o "$T/r" --target "vda=$uri"
+        silent
+    done
+    said restore -v -i "$T/b" -o "$T/r2" -D \
+        -U "qemu+tcp://me:$CANARY@127.0.0.1:1/session?pkipath=/$CANARY"
+    silent
+    said restore -v -i "$T/b" -o verify \
+        -U "qemu+tcp://me:$CANARY@127.0.0.1:1/session?pkipath=/$CANARY"
+    silent
+}

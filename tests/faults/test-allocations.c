@@ -137,6 +137,7 @@ static size_t run_all(const struct operation *op, bool all)
     return runs;
 }
 
+/* covers: B5:IDCRV */
 static void each_allocation(void)
 {
     const struct operation *op = running;

@@ -81,7 +81,6 @@ static int open_log(struct run *run, struct error *err)
 {
     char stamp[32];
     struct tm tm;
-
     localtime_r(&run->begun, &tm);
     strftime(stamp, sizeof(stamp), "%m%d%Y%H%M%S", &tm);
     run->log_name = text_dup_printf("backup.%s.%s.log",
@@ -190,7 +189,6 @@ static int write_intent(struct run *run, struct manifest *m, struct error *err)
 {
     struct intent *in = &run->intent;
     struct name_text name;
-
     memcpy(in->point, run->point_uuid, sizeof(in->point));
     memcpy(in->chain, m->chain, sizeof(in->chain));
     memcpy(in->domain_uuid, domain_uuid(run->domain), sizeof(in->domain_uuid));

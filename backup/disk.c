@@ -22,6 +22,7 @@
 
 /* Longer than this nobody waits for a connection that is not necessary. */
 #define MORE_TIMEOUT_MS 500
+#define FAR_TIMEOUT_MS 30000
 
 struct text_buffer {
     char *bytes;
@@ -62,7 +63,8 @@ static unsigned share(unsigned memory, size_t each, unsigned least)
 struct copying {
     const struct disk_task *task;
     struct survey survey;
-    struct nbd_conn *conns[CONNECTIONS]; /* the first one is the survey's */
+    struct nbd_conn *conns[DISK_CONNECTIONS_MAX]; /* the first one is the
+                                                     survey's */
     size_t conn_count;
     struct plan_totals totals;
     struct progress_disk *progress;
@@ -152,12 +154,16 @@ static int open_output(struct copying *c, struct error *err)
  */
 static int open_more(struct copying *c, struct error *err)
 {
+    const struct disk_task *task = c->task;
+    unsigned wanted = task->far_away ? DISK_CONNECTIONS_MAX : CONNECTIONS;
+    int timeout_ms = task->far_away ? FAR_TIMEOUT_MS : MORE_TIMEOUT_MS;
+
     c->conns[0] = c->survey.conn;
     c->conn_count = 1;
-    while (c->conn_count < CONNECTIONS && nbd_conn_can_multi(c->survey.conn)) {
+    while (c->conn_count < wanted && nbd_conn_can_multi(c->survey.conn)) {
         _cleanup_error_ struct error why = ERROR_INIT;
 
-        if (nbd_conn_open(&c->task->target, NULL, MORE_TIMEOUT_MS,
+        if (nbd_conn_open(&task->target, NULL, timeout_ms,
                           &c->conns[c->conn_count], &why) == 0) {
             c->conn_count++;
             continue;
@@ -197,7 +203,8 @@ static int run_engine(struct copying *c, const struct meta *meta,
 
     if (open_more(c, err) < 0 ||
         pull_new(c->conns, c->conn_count,
-                 (unsigned)(READS_IN_FLIGHT / c->conn_count),
+                 task->far_away ? READS_IN_FLIGHT
+                                : (unsigned)(READS_IN_FLIGHT / c->conn_count),
                  task->io_timeout_ms, &e.pull, err) < 0)
         return -1;
     if (task->level > 0)

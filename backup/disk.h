@@ -23,10 +23,16 @@
 #include "set/index.h"
 #include "sink/sink.h"
 
+#define DISK_CONNECTIONS_MAX 4
+
 struct disk_task {
     const char *name;   /* target of the disk: vda */
     const char *format; /* driver type: qcow2 */
     struct nbd_target target;
+    /* A long way: DISK_CONNECTIONS_MAX connections, since ssh lets no more than
+     * 2 MiB be under way on each, which is 50 MB/s where there and back takes
+     * 40 ms; and more requests at a time. */
+    bool far_away;
     struct sink *sink;
     int dirfd;             /* where the index goes */
     const char *data_file; /* final names; both are made under others */

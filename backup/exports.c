@@ -26,5 +26,8 @@ void exports_break(struct run *run)
 
 int exports_explain(struct run *run, struct error *err)
 {
+    if (run->remote && !remote_is_alive(run->remote))
+        return error_prefix(err, "the connection to '%s' was lost",
+                            remote_name(run->remote));
     return run->powered_off ? -1 : online_explain(run, err);
 }

@@ -14,8 +14,8 @@
 #include "base/text.h"
 #include "track.h"
 
-/* One connection for the data, one for the bitmap. */
-#define CLIENTS 2
+/* One connection for the bitmap, and those for the data. */
+#define CLIENTS (1 + DISK_CONNECTIONS_MAX)
 
 static int start(struct run *run, struct run_disk *d, const char *bitmap,
                  struct error *err)

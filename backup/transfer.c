@@ -52,6 +52,7 @@ struct disk_task transfer_task(const struct run *run, const struct run_disk *d)
         .name = d->disk->target,
         .format = d->disk->format,
         .target = d->target,
+        .far_away = run->remote,
         .dirfd = run->dirfd,
         .data_file = d->data_file,
         .index_file = d->index_file,

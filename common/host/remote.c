@@ -176,7 +176,7 @@ static int run_master(struct remote *r, struct error *err)
     _cleanup_words_ struct words argv = WORDS_INIT;
     _cleanup_close_ int ours = -1;
     _cleanup_close_ int theirs = -1;
-    struct spawn_request req = {0};
+    struct spawn_request req = {.die_with_us = true};
     int pair[2];
     int met;
 

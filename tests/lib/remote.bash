@@ -222,7 +222,7 @@ _far_strangers() {
         $1 == 1 || $3 ~ /^Z/ { next }
         $4 ~ /(^|\/)(libvirtd|dnsmasq|qemu-system-x86_64|sleep|ps|env)$/ &&
             ($4 !~ /sleep$/ || $2 == 1) { next }
-        $4 == "/usr/sbin/sshd" || ($4 == "sshd:" && $0 ~ /listener/) { next }
+        $4 ~ /sshd:?$/ { next }
         $4 ~ /^\[/ || $4 == "bash" && $2 == 1 { next }
         { print }'
 }
@@ -301,4 +301,38 @@ far_clean() {
     done
     far_run find "$FAR_DISKS" -mindepth 1 -delete
     far_baseline
+}
+
+# far_setup_file, far_setup, far_teardown, far_teardown_file
+#   For a bats file whose tests share a lab and a far host, after cli.bash: in
+#   the place of cli_setup_file and so on.
+far_setup_file() {
+    local why
+    cli_setup_file || return 1
+    [ -e "$BATS_FILE_TMPDIR/lab" ] || return 0
+    if why=$(far_requires); then
+        far_start || return 1
+        cli_save
+    else
+        echo "$why" >"$BATS_FILE_TMPDIR/skip"
+    fi
+}
+
+far_setup() {
+    cli_setup
+    : >"$FAR_SSH/more_config"
+}
+
+far_teardown() {
+    local status=0
+    [ -n "$FAR_PID" ] || return 0
+    far_clean
+    cli_teardown || status=1
+    return $status
+}
+
+far_teardown_file() {
+    [ ! -f "$BATS_FILE_TMPDIR/lab" ] || . "$BATS_FILE_TMPDIR/lab"
+    far_stop
+    cli_teardown_file
 }

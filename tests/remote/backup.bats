@@ -6,27 +6,10 @@
 load ../lib/cli
 load ../lib/remote
 
-setup_file() {
-    cli_setup_file
-    [ -e "$BATS_FILE_TMPDIR/lab" ] || return 0
-    local why
-    if why=$(far_requires); then
-        far_start || return 1
-        cli_save
-    else
-        echo "$why" >"$BATS_FILE_TMPDIR/skip"
-    fi
-}
-setup() { cli_setup; : >"$FAR_SSH/more_config"; }
-teardown() {
-    far_clean
-    cli_teardown
-}
-teardown_file() {
-    [ ! -f "$BATS_FILE_TMPDIR/lab" ] || . "$BATS_FILE_TMPDIR/lab"
-    far_stop
-    cli_teardown_file
-}
+setup_file() { far_setup_file; }
+setup() { far_setup; }
+teardown() { far_teardown; }
+teardown_file() { far_teardown_file; }
 
 far_backup() {
     lab_run virtnbdbackup -n -U "$FAR_URI" "$@"
@@ -79,7 +62,6 @@ big_guest() {
     far_leftovers
 }
 
-# covers: S9:F
 @test "a powered-off guest, with names that a shell would love" {
     local name="a b'\"\$(touch pwned)\`id\`;*.qcow2" other='-n.qcow2'
     far lab_domain --off vm1 "vda=$name,size=16M" "vdb=$other,size=8M"
@@ -167,28 +149,31 @@ big_guest() {
     [[ $output == *"can begin with '-'"* ]]
 }
 
-# covers: B1:F B8:F
-@test "ended at ten points each: nothing stays there" {
-    local signal i status
+# interrupt SIGNAL MILLISECONDS
+interrupt() {
+    local status=0
+    lab_spawn virtnbdbackup -n -U "$FAR_URI" --bwlimit 4M -d vm1 -l full \
+        -o "$T/b"
+    sleep "$(printf '%d.%03d' $(($2 / 1000)) $(($2 % 1000)))"
+    kill "-$1" "$LAB_PID"
+    wait "$LAB_PID" || status=$?
+    echo "SIG$1 after $2 ms: $status"
+    [ "$status" = $((128 + $(kill -l "$1"))) ]
+    far_leftovers
+    lab_leftovers
+}
+
+# The points of all signals together are spread over the run (with SOAK=1 each
+# signal comes at each of them).
+# covers: B2:F
+@test "ended at ten points: nothing stays there" {
+    local i signal=(INT TERM KILL)
     big_guest
-    for signal in INT TERM KILL; do
-        for i in 1 2 3 4 5 6 7 8 9 10; do
-            lab_spawn virtnbdbackup -n -U "$FAR_URI" --bwlimit 4M -d vm1 \
-                -l full -o "$T/b"
-            sleep "$(printf '0.%03d' $((i * 97 % 1000)))"
-            [ $((i % 2)) = 0 ] || sleep 0.9
-            kill -$signal "$LAB_PID"
-            status=0
-            wait "$LAB_PID" || status=$?
-            echo "$signal at point $i: $status"
-            case $signal in
-            INT) [ "$status" = 130 ] ;;
-            TERM) [ "$status" = 143 ] ;;
-            KILL) [ "$status" = 137 ] ;;
-            esac
-            far_leftovers
-            lab_leftovers
-        done
+    for ((i = 0; i < 10; i++)); do
+        interrupt "${signal[i % 3]}" $((50 + i * 220))
+        [ -n "${SOAK:-}" ] || continue
+        interrupt "${signal[(i + 1) % 3]}" $((50 + i * 220))
+        interrupt "${signal[(i + 2) % 3]}" $((50 + i * 220))
     done
     # No checkpoint of any of them either, and the next run works.
     [ -z "$(far lab_virsh checkpoint-list vm1 --name)" ]
@@ -196,7 +181,6 @@ big_guest() {
     far_leftovers
 }
 
-# covers: E2:F
 @test "the link is lost: a clean failure here, nothing runs on there" {
     local status i
     big_guest
@@ -209,6 +193,7 @@ big_guest() {
     status=0
     wait "$LAB_PID" || status=$?
     [ "$status" = 1 ]
+    grep -q "the connection to '$FAR_IP' was lost" "$T"/b/*.log
     far_leftovers
     run restore -n -i "$T/b" -o "$T/r"
     [ "$status" != 0 ]
@@ -239,4 +224,44 @@ big_guest() {
         lab_leftovers
     done
     far_backup -d vm1 -l copy -o "$T/b"
+}
+
+# start_relay MODE: a link in front of sshd's port there; what it prints goes to
+# $LAB/relay.  ssh gets there by --ssh-port 2222, libvirt does not.
+start_relay() {
+    far_run python3 "$BATS_TEST_DIRNAME/relay.py" 2222 "$FAR_IP" 22 "$1" \
+        >"$LAB/relay" 3>&- &
+    RELAY=$!
+    local i
+    for ((i = 0; i < 400; i++)); do
+        grep -q ready "$LAB/relay" && break
+        sleep 0.025
+    done
+    echo "HostKeyAlias $FAR_IP" >"$FAR_SSH/more_config"
+}
+
+# 8 MiB under way are 200 MB/s where the way there and back takes 40 ms.
+@test "a long line is filled: 6 MiB are under way without an answer" {
+    far lab_domain --off vm1 vda=a.qcow2,size=64M
+    far lab_run qemu-io -c 'write -P 7 0 64M' "$FAR_DISKS/a.qcow2"
+    far_baseline
+    start_relay count
+    far_backup --ssh-port 2222 -d vm1 -l copy -o "$T/b"
+    wait "$RELAY"
+    cat "$LAB/relay"
+    [ "$(awk '$1 == "held" { print $2 }' "$LAB/relay")" -ge $((6 << 20)) ]
+    far_leftovers
+}
+
+@test "a line that takes 20 ms each way" {
+    far lab_domain vm1 vda=a.qcow2,size=64M
+    far lab_write vm1 vda 0x33 1M 20M
+    far_baseline
+    start_relay 0.02
+    far_backup --ssh-port 2222 -d vm1 -l full -o "$T/b"
+    wait "$RELAY"
+    far lab_snapshot_truth vm1 vda "$LAB/vda.raw"
+    restore -n -i "$T/b" -o "$T/r"
+    same "$T/r/a.qcow2" "$LAB/vda.raw"
+    far_leftovers
 }

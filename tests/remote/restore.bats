@@ -1,0 +1,130 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# restore.bats - restores to another host, over ssh (N07, W18, F19)
+
+load ../lib/cli
+load ../lib/remote
+
+setup_file() { far_setup_file; }
+setup() { far_setup; }
+teardown() { far_teardown; }
+teardown_file() { far_teardown_file; }
+
+far_restore() {
+    lab_run virtnbdrestore -n -L "$LAB/restore.log" -U "$FAR_URI" "$@"
+}
+
+# A set with an increment, of a guest there that is off afterwards; what it held
+# is in $LAB/vda.raw.
+far_set() {
+    far lab_domain vm1 "vda=${1:-a.qcow2},size=64M"
+    far lab_write vm1 vda 0x11 1M 8M
+    lab_run virtnbdbackup -n -U "$FAR_URI" -d vm1 -l auto -o "$T/b"
+    far lab_write vm1 vda 0x22 3M 1M
+    far lab_write_zeroes vm1 vda 5M 1M
+    lab_run virtnbdbackup -n -U "$FAR_URI" -d vm1 -l auto -o "$T/b"
+    far lab_virsh destroy vm1
+    qemu-img convert -O raw "$FAR_ROOT$FAR_DISKS/${1:-a.qcow2}" "$LAB/vda.raw"
+    far_baseline
+}
+
+@test "a guest there: disks, configuration, definition" {
+    far_set
+    far_restore -i "$T/b" -o "$FAR_DISKS/r" -D
+    same "$FAR_ROOT$FAR_DISKS/r/a.qcow2" "$LAB/vda.raw"
+    # The configuration came whole, and names what is there.
+    far lab_virsh domblklist restore_vm1 | grep -qF "$FAR_DISKS/r/a.qcow2"
+    tail -n 1 "$FAR_ROOT$FAR_DISKS/r/vmconfig.xml" | grep -q '</domain>'
+    [ "$(stat -c %a "$FAR_ROOT$FAR_DISKS/r/a.qcow2")" = 600 ]
+    # Nothing of it is here.
+    [ ! -e "$FAR_DISKS/r" ]
+    # It is never replaced.
+    sum=$(sha256sum <"$FAR_ROOT$FAR_DISKS/r/a.qcow2")
+    run far_restore -i "$T/b" -o "$FAR_DISKS/r"
+    [ "$status" = 1 ]
+    [[ $output == *"exists already on '$FAR_IP'"* ]]
+    [ "$sum" = "$(sha256sum <"$FAR_ROOT$FAR_DISKS/r/a.qcow2")" ]
+    far_run rm -r "$FAR_DISKS/r"
+    far_leftovers
+}
+
+# covers: F19:R
+@test "names that a shell would love, raw and compressed" {
+    local name="a b'\"\$(touch pwned)\`id\`;*.qcow2"
+    local dir="$FAR_DISKS/-o 'r'\"\$(touch pwned)\`touch pwned\`;&"
+    far_set "$name"
+    far_restore -i "$T/b" -o "$dir"
+    same "$FAR_ROOT$dir/$name" "$LAB/vda.raw"
+    far_restore -i "$T/b" -o "$dir/2" --compress
+    same "$FAR_ROOT$dir/2/$name" "$LAB/vda.raw"
+    far_restore -i "$T/b" -o "$dir/3" --format raw
+    cmp "$FAR_ROOT$dir/3/${name%.qcow2}.raw" "$LAB/vda.raw"
+    ! find "$LAB" "$FAR_ROOT$LAB/far" "$FAR_ROOT/root" -name 'pwned*' | grep .
+    far_run rm -r "$dir"
+    far_leftovers
+}
+
+# Of the same length, so that the file stays what it was but for that.
+forge() {
+    sed -i "s/$1/$2/" "$3"
+}
+
+# covers: F19:R
+@test "a forged set runs nothing there" {
+    local file
+    far_set
+    # As the Python suite writes them: nothing vouches for what they say.
+    rm -f "$T"/b/manifest.* "$T"/b/*.index
+    for file in "$T"/b/*.data; do
+        forge '"diskFormat": *"qcow2"' '"diskFormat": "`>p`"' "$file"
+    done
+    for file in "$T"/b/*.qcow.json; do
+        forge '"compat": "1.1"' '"compat": "1.1,x=$(touch pwned)"' "$file"
+        forge '"compression-type": "zlib"' '"compression-type": ";touch pwned;"' "$file"
+    done
+    run far_restore -i "$T/b" -o "$FAR_DISKS/r"
+    echo "$output"
+    ! find "$LAB" "$FAR_ROOT$LAB/far" "$FAR_ROOT/root" -name 'pwned*' -o -name p |
+        grep .
+    far_run rm -rf "$FAR_DISKS/r"
+    far_leftovers
+}
+
+@test "what is for this host is refused" {
+    far_set
+    run far_restore -i "$T/b" -o relative
+    [ "$status" = 64 ]
+    [[ $output == *"absolute path"* ]]
+    run far_restore -i "$T/b" -o "$FAR_DISKS/r" --boot-files-in-place
+    [ "$status" = 64 ]
+    run far_restore -i "$T/b" -o "$FAR_DISKS/r" --target vda=/dev/null
+    [ "$status" = 64 ]
+    far_leftovers
+}
+
+# covers: B2:R
+@test "ended at ten points, or the link lost: all of it is there, or nothing" {
+    local i how status
+    far_set
+    far_run mkdir "$FAR_DISKS/r"
+    far_baseline
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+        how=$(printf 'INT\nTERM\nKILL\ndrop\n' | sed -n "$((i % 4 + 1))p")
+        lab_spawn virtnbdrestore -n -L "$LAB/restore.log" -U "$FAR_URI" \
+            -i "$T/b" -o "$FAR_DISKS/r"
+        sleep "$(printf '%d.%03d' $((i * 150 / 1000)) $((i * 150 % 1000)))"
+        if [ "$how" = drop ]; then far_drop; else kill -$how "$LAB_PID"; fi
+        status=0
+        wait "$LAB_PID" || status=$?
+        echo "$how at point $i: $status"
+        if [ -e "$FAR_ROOT$FAR_DISKS/r/a.qcow2" ]; then
+            same "$FAR_ROOT$FAR_DISKS/r/a.qcow2" "$LAB/vda.raw"
+            far_run rm "$FAR_DISKS/r/a.qcow2" "$FAR_DISKS/r/vmconfig.xml"
+        else
+            [ "$status" != 0 ]
+        fi
+        far_leftovers
+        lab_leftovers
+    done
+}

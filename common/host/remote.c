@@ -26,6 +26,8 @@
 #define ASK_TIMEOUT_MS 60000
 #define UNDO_TIMEOUT_MS 90000
 #define END_TIMEOUT_MS 30000
+#define SERVE_TIMEOUT_MS 60000
+#define STOP_TIMEOUT_MS 600000 /* much may be left to write */
 
 #define SSH_FAILED 255 /* its exit status */
 
@@ -68,9 +70,11 @@ void remote_close(struct remote *r)
 {
     if (!r)
         return;
-    agent_free(r->agent);
-    if (r->master)
+    /* Without an agent there is nothing there that could end by itself. */
+    if (r->agent && r->master) {
+        agent_free(r->agent);
         wait_for_end(r->master);
+    }
     child_free(r->master);
     free(r->control);
     free(r->name);
@@ -430,7 +434,7 @@ int remote_serve(struct remote *r, const char *key, const char *base,
             return error_set(err, ERR_INPUT, "too many arguments");
         words[n++] = *argv;
     }
-    return agent_ask(r->agent, words, -1, NULL, err);
+    return agent_ask(r->agent, words, SERVE_TIMEOUT_MS, NULL, err);
 }
 
 int remote_stop(struct remote *r, const char *key, int *ret_status,
@@ -440,7 +444,7 @@ int remote_stop(struct remote *r, const char *key, int *ret_status,
     _cleanup_free_ char *answer = NULL;
     char *end = NULL;
 
-    if (ask(r, words, -1, &answer, err) < 0)
+    if (ask(r, words, STOP_TIMEOUT_MS, &answer, err) < 0)
         return -1;
     *ret_status = (int)strtol(answer, &end, 10);
     *ret_said = strdup(*end == ' ' ? end + 1 : end);

@@ -135,7 +135,7 @@ must_check int remote_make_dir(struct remote *r, const char *key,
 must_check int remote_serve(struct remote *r, const char *key, const char *base,
                             const char *const *argv, struct error *err);
 
-/* SIGTERM, and wait for its end, however long that takes.  Its exit status, and
+/* SIGTERM, and wait for its end, for ten minutes at most.  Its exit status, and
  * what it wrote to stderr (lines end in tabs), which is the caller's.
  */
 must_check int remote_stop(struct remote *r, const char *key, int *ret_status,

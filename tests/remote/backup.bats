@@ -62,6 +62,7 @@ big_guest() {
     far_leftovers
 }
 
+# covers: S9:F
 @test "a powered-off guest, with names that a shell would love" {
     local name="a b'\"\$(touch pwned)\`id\`;*.qcow2" other='-n.qcow2'
     far lab_domain --off vm1 "vda=$name,size=16M" "vdb=$other,size=8M"
@@ -165,7 +166,7 @@ interrupt() {
 
 # The points of all signals together are spread over the run (with SOAK=1 each
 # signal comes at each of them).
-# covers: B2:F
+# covers: B1:F B2:F B8:F
 @test "ended at ten points: nothing stays there" {
     local i signal=(INT TERM KILL)
     big_guest
@@ -181,6 +182,7 @@ interrupt() {
     far_leftovers
 }
 
+# covers: E2:F
 @test "the link is lost: a clean failure here, nothing runs on there" {
     local status i
     big_guest

@@ -301,7 +301,7 @@ XML
 -s -k
 -s -p
 -s -S
---user x
+--password x
 --since virtnbdbackup.0 -l inc
 --bwlimit 10X
 -T -1

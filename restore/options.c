@@ -8,11 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/file.h"
 #include "base/macro.h"
 #include "base/text.h"
 #include "cli/exit.h"
+#include "host/remote_uri.h"
 #include "nbd/conn.h"
+#include "virt/uri.h"
 
 #define MILLION 1000000U
 #define DEFAULT_IO_SECONDS 300
@@ -283,6 +286,17 @@ static void parse_config_file(struct argp_state *state, const char *arg,
         argp_error(state, "'%s' is no name for the configuration", arg);
 }
 
+/* Images can be made only where a shell can be reached.  What is no URI libvirt
+ * complains of itself.
+ */
+static bool is_out_of_reach(const char *uri)
+{
+    _cleanup_(virt_uri_done) struct virt_uri u = {0};
+
+    return uri && !remote_uri_is_ssh(uri) &&
+           virt_uri_parse(uri, &u, NULL) == 0 && u.host[0];
+}
+
 static const char *find_fault(const struct restore_options *o)
 {
     const char *wrong = NULL;
@@ -293,6 +307,9 @@ static const char *find_fault(const struct restore_options *o)
         return "where to? name a directory with -o";
     if (o->action == ACTION_REPORT && (!o->output || !o->output[0]))
         return "where to? name a file with -o";
+    if (o->action == ACTION_RESTORE && is_out_of_reach(o->uri))
+        return "-U names another host, and disks can be restored there by ssh "
+               "only: use qemu+ssh://HOST/system";
     wrong = wrong_config(o);
     if (wrong)
         return wrong;

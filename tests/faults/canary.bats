@@ -92,9 +92,12 @@ guest() {
         said restore -v -i "$T/b" -o "$T/r" --target "vda=$uri"
         silent
     done
-    said restore -v -i "$T/b" -o "$T/r2" -D \
-        -U "qemu+tcp://me:$CANARY@127.0.0.1:1/session?pkipath=/$CANARY"
-    silent
+    for uri in "qemu+tcp://me:$CANARY@127.0.0.1:1/session?pkipath=/$CANARY" \
+        "qemu+ssh://me:$CANARY@127.0.0.1:1/session?sshauth=$CANARY" \
+        "nonsense:///x?pkipath=/$CANARY"; do
+        said restore -v -i "$T/b" -o "$T/r2" -D -U "$uri"
+        silent
+    done
     said restore -v -i "$T/b" -o verify \
         -U "qemu+tcp://me:$CANARY@127.0.0.1:1/session?pkipath=/$CANARY"
     silent

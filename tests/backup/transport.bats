@@ -122,6 +122,28 @@ refused() {
     serve_with good
 }
 
+# covers: E13:F
+@test "a server that knows no TLS is refused" {
+    local wrapper=$LAB/bin/qemu-nbd
+    guest
+    lab_virsh destroy vm1
+    # QEMU's own, but for what asks it for TLS.
+    cat >"$wrapper" <<'SH'
+#!/bin/bash
+words=()
+for word; do
+    [[ $word == --object || $word == *tls-creds* ]] || words+=("$word")
+done
+exec /usr/bin/qemu-nbd "${words[@]}"
+SH
+    chmod 755 "$wrapper"
+    refused "TLS" --tls --tls-cert "$LAB/good"
+    rm "$wrapper"
+    remember off vda vdb
+    backup -d vm1 -l copy -o "$T/b" --tls --tls-cert "$LAB/good"
+    restores "$T/b" off
+}
+
 @test "ports: taken ones are passed over, a wanted one is an error" {
     guest
     lab_spawn nbdkit -f -i localhost -p 10809 memory 1M

@@ -79,6 +79,9 @@ soak:
 	@BACKUP=$$PWD/build/backup/virtnbdbackup SOAK=1 \
 	    RESTORE=$$PWD/build/restore/virtnbdrestore \
 	    bats tests/faults/guest.bats
+	@BACKUP=$$PWD/build/backup/virtnbdbackup SOAK=1 \
+	    RESTORE=$$PWD/build/restore/virtnbdrestore \
+	    bats --filter 'ended at ten points' tests/remote
 	@MUTATIONS=$(MUTATIONS) $(if $(SEED),SEED=$(SEED)) \
 	    build/tests/restore/test-mutations
 	@RESTORE=$$PWD/build/restore/virtnbdrestore \

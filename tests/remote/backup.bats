@@ -76,7 +76,8 @@ big_guest() {
     same "$T/r/$name" "$LAB/vda.raw"
     same "$T/r/$other" "$LAB/vdb.raw"
     far_leftovers
-    ! find "$LAB" "$FAR_ROOT$LAB/far" "$FAR_ROOT/root" -name pwned | grep .
+    none "$FAR_ROOT/pwned" "$FAR_ROOT/root/pwned"
+    find "$LAB" "$FAR_ROOT$LAB/far" -name pwned | lacks .
 }
 
 @test "more powered-off disks than sessions that sshd grants" {

@@ -18,15 +18,31 @@ far_restore() {
 # A set with an increment, of a guest there that is off afterwards; what it held
 # is in $LAB/vda.raw.
 far_set() {
-    far lab_domain vm1 "vda=${1:-a.qcow2},size=64M"
+    far lab_domain vm1 vda=a.qcow2,size=64M
     far lab_write vm1 vda 0x11 1M 8M
     lab_run virtnbdbackup -n -U "$FAR_URI" -d vm1 -l auto -o "$T/b"
     far lab_write vm1 vda 0x22 3M 1M
     far lab_write_zeroes vm1 vda 5M 1M
     lab_run virtnbdbackup -n -U "$FAR_URI" -d vm1 -l auto -o "$T/b"
     far lab_virsh destroy vm1
-    qemu-img convert -O raw "$FAR_ROOT$FAR_DISKS/${1:-a.qcow2}" "$LAB/vda.raw"
+    qemu-img convert -O raw "$FAR_ROOT$FAR_DISKS/a.qcow2" "$LAB/vda.raw"
     far_baseline
+}
+
+# The same of a guest that never ran, and of one point.
+far_copy() {
+    far lab_domain --off vm1 "vda=$1,size=64M"
+    far lab_run qemu-io -c 'write -P 17 1M 8M' "$FAR_DISKS/$1"
+    lab_run virtnbdbackup -n -U "$FAR_URI" -d vm1 -l copy -o "$T/b"
+    qemu-img convert -O raw "$FAR_ROOT$FAR_DISKS/$1" "$LAB/vda.raw"
+    far_baseline
+}
+
+# No command has made its mark, in a directory that a shell begins in or beside
+# the files.
+nothing_ran() {
+    none "$FAR_ROOT"/{,root/}{pwned*,pp}
+    find "$LAB" "$FAR_ROOT$LAB/far" -name 'pwned*' -o -name pp | lacks .
 }
 
 @test "a guest there: disks, configuration, definition" {
@@ -53,14 +69,14 @@ far_set() {
 @test "names that a shell would love, raw and compressed" {
     local name="a b'\"\$(touch pwned)\`id\`;*.qcow2"
     local dir="$FAR_DISKS/-o 'r'\"\$(touch pwned)\`touch pwned\`;&"
-    far_set "$name"
+    far_copy "$name"
     far_restore -i "$T/b" -o "$dir"
     same "$FAR_ROOT$dir/$name" "$LAB/vda.raw"
     far_restore -i "$T/b" -o "$dir/2" --compress
     same "$FAR_ROOT$dir/2/$name" "$LAB/vda.raw"
     far_restore -i "$T/b" -o "$dir/3" --format raw
     cmp "$FAR_ROOT$dir/3/${name%.qcow2}.raw" "$LAB/vda.raw"
-    ! find "$LAB" "$FAR_ROOT$LAB/far" "$FAR_ROOT/root" -name 'pwned*' | grep .
+    nothing_ran
     far_run rm -r "$dir"
     far_leftovers
 }
@@ -68,6 +84,7 @@ far_set() {
 # Of the same length, so that the file stays what it was but for that.
 forge() {
     sed -i "s/$1/$2/" "$3"
+    grep -qaF -- "$2" "$3"
 }
 
 # covers: F19:R
@@ -75,24 +92,25 @@ forge() {
     local file
     far_set
     # As the Python suite writes them: nothing vouches for what they say.
-    rm -f "$T"/b/manifest.* "$T"/b/*.index
-    for file in "$T"/b/*.data; do
-        forge '"diskFormat": *"qcow2"' '"diskFormat": "`>p`"' "$file"
-    done
+    rm -f "$T"/b/manifest.* "$T"/b/*.index "$T"/b/*.chksum
     for file in "$T"/b/*.qcow.json; do
         forge '"compat": "1.1"' '"compat": "1.1,x=$(touch pwned)"' "$file"
         forge '"compression-type": "zlib"' '"compression-type": ";touch pwned;"' "$file"
     done
-    run far_restore -i "$T/b" -o "$FAR_DISKS/r"
-    echo "$output"
-    ! find "$LAB" "$FAR_ROOT$LAB/far" "$FAR_ROOT/root" -name 'pwned*' -o -name p |
-        grep .
-    far_run rm -rf "$FAR_DISKS/r"
+    far_restore -i "$T/b" -o "$FAR_DISKS/r"
+    same "$FAR_ROOT$FAR_DISKS/r/a.qcow2" "$LAB/vda.raw"
+    for file in "$T"/b/*.data; do
+        forge '"diskFormat": "qcow2"' '"diskFormat": "`>pp`"' "$file"
+    done
+    far_restore -i "$T/b" -o "$FAR_DISKS/r2"
+    same "$FAR_ROOT$FAR_DISKS/r2/a.qcow2" "$LAB/vda.raw"
+    nothing_ran
+    far_run rm -rf "$FAR_DISKS/r" "$FAR_DISKS/r2"
     far_leftovers
 }
 
 @test "what is for this host is refused" {
-    far_set
+    far_copy a.qcow2
     run far_restore -i "$T/b" -o relative
     [ "$status" = 64 ]
     [[ $output == *"absolute path"* ]]
@@ -103,28 +121,41 @@ forge() {
     far_leftovers
 }
 
+# interrupt HOW POINT: by a signal, or by dropping the link.
+interrupt() {
+    local how=$1 ms=$(($2 * 150)) status=0
+    lab_spawn virtnbdrestore -n -L "$LAB/restore.log" -U "$FAR_URI" -i "$T/b" \
+        -o "$FAR_DISKS/r"
+    sleep "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))"
+    # It may be done already.
+    if [ "$how" = drop ]; then far_drop; else kill "-$how" "$LAB_PID" || true; fi
+    wait "$LAB_PID" || status=$?
+    echo "$how at point $2: $status"
+    if [ -e "$FAR_ROOT$FAR_DISKS/r/a.qcow2" ]; then
+        same "$FAR_ROOT$FAR_DISKS/r/a.qcow2" "$LAB/vda.raw"
+        far_run rm "$FAR_DISKS/r/a.qcow2" "$FAR_DISKS/r/vmconfig.xml"
+    else
+        [ "$status" != 0 ]
+    fi
+    far_leftovers
+    lab_leftovers
+}
+
+# The points of all ways together are spread over the run (with SOAK=1 each of
+# them comes at each of the points).
 # covers: B2:R
 @test "ended at ten points, or the link lost: all of it is there, or nothing" {
-    local i how status
+    local i way ways=(INT TERM KILL drop)
     far_set
     far_run mkdir "$FAR_DISKS/r"
     far_baseline
     for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
-        how=$(printf 'INT\nTERM\nKILL\ndrop\n' | sed -n "$((i % 4 + 1))p")
-        lab_spawn virtnbdrestore -n -L "$LAB/restore.log" -U "$FAR_URI" \
-            -i "$T/b" -o "$FAR_DISKS/r"
-        sleep "$(printf '%d.%03d' $((i * 150 / 1000)) $((i * 150 % 1000)))"
-        if [ "$how" = drop ]; then far_drop; else kill -$how "$LAB_PID"; fi
-        status=0
-        wait "$LAB_PID" || status=$?
-        echo "$how at point $i: $status"
-        if [ -e "$FAR_ROOT$FAR_DISKS/r/a.qcow2" ]; then
-            same "$FAR_ROOT$FAR_DISKS/r/a.qcow2" "$LAB/vda.raw"
-            far_run rm "$FAR_DISKS/r/a.qcow2" "$FAR_DISKS/r/vmconfig.xml"
-        else
-            [ "$status" != 0 ]
+        if [ -z "${SOAK:-}" ]; then
+            interrupt "${ways[i % 4]}" "$i"
+            continue
         fi
-        far_leftovers
-        lab_leftovers
+        for way in "${ways[@]}"; do
+            interrupt "$way" "$i"
+        done
     done
 }

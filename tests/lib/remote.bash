@@ -216,13 +216,14 @@ far() {
     "$@"
 }
 
-# Processes there, without those of libvirt, guests, and the lab.
+# Processes there, without those of libvirt, guests, and the lab.  Logins are
+# among them: what they are about to start is not there yet.
 _far_strangers() {
     far_run ps -e -o pid=,ppid=,stat=,args= | awk '
         $1 == 1 || $3 ~ /^Z/ { next }
         $4 ~ /(^|\/)(libvirtd|dnsmasq|qemu-system-x86_64|sleep|ps|env)$/ &&
             ($4 !~ /sleep$/ || $2 == 1) { next }
-        $4 ~ /sshd:?$/ { next }
+        $4 ~ /sshd:?$/ && /listener|-D/ && !/ -R/ { next }
         $4 ~ /^\[/ || $4 == "bash" && $2 == 1 { next }
         { print }'
 }
@@ -244,12 +245,14 @@ far_baseline() {
 #   /var/tmp and next to the disks (since far_baseline).  Processes get ten
 #   seconds to end: what cleans up there may be at it.
 far_leftovers() {
-    local found='' name i
-    for ((i = 0; i < 100; i++)); do
-        [ -n "$(_far_strangers)" ] || break
+    local found='' strangers name i quiet=0
+    # Three times in a row nobody: a guardian may be about to log in.
+    for ((i = 0; i < 100 && quiet < 3; i++)); do
+        strangers=$(_far_strangers)
+        quiet=$((${#strangers} ? 0 : quiet + 1))
         sleep 0.1
     done
-    found+=$(_far_strangers | sed 's/^/far process: /')
+    [ -z "$strangers" ] || found+=$(sed 's/^/far process: /' <<<"$strangers")
     found+=$(
         far lab_virsh list --name | while read -r name; do
             [ -n "$name" ] || continue

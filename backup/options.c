@@ -69,7 +69,9 @@ static const struct argp_option table[] = {
     {"compress", 'z', "LEVEL", OPTION_ARG_OPTIONAL,
      "compress with lz4, level 1 to 16 (default 2)", 1},
     {"worker", 'w', "COUNT", 0,
-     "disks read at the same time (default: all, at most 8)", 1},
+     "disks read at the same time, at most 8 (default: 4, or 2 where there are "
+     "fewer cores)",
+     1},
     {"bwlimit", KEY_BWLIMIT, "BYTES", 0,
      "read at most so many bytes a second from all disks together (K, M, G "
      "may follow the number)",

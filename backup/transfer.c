@@ -233,15 +233,24 @@ static int run_threads(struct transfer *t, struct error *err)
     return r;
 }
 
+/* A few disks at a time keep all cores busy, as writers and codecs are shared;
+ * more would only have less memory each, so that the largest, which is left
+ * alone in the end, could not use them all.
+ */
+static size_t disks_at_a_time(const struct run *run)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (run->options->workers > 0)
+        return MIN_OF((size_t)run->options->workers, TRANSFER_DISKS_MAX);
+    return cores >= TRANSFER_DISKS ? TRANSFER_DISKS : TRANSFER_DISKS / 2;
+}
+
 static unsigned count_threads(const struct run *run)
 {
-    size_t n = run->disk_count;
-
     if (run->archive)
-        return n > 0;
-    if (run->options->workers > 0)
-        n = MIN_OF(n, (size_t)run->options->workers);
-    return (unsigned)MIN_OF(n, (size_t)TRANSFER_DISKS_MAX);
+        return run->disk_count > 0;
+    return (unsigned)MIN_OF(run->disk_count, disks_at_a_time(run));
 }
 
 static void transfer_done(struct transfer *t)

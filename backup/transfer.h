@@ -14,8 +14,11 @@
 /* Memory for the buffers of all disks together, bytes (see the man page). */
 #define TRANSFER_MEMORY (80U * 1024 * 1024)
 
-/* Disks that are read at the same time at the most. */
-#define TRANSFER_DISKS_MAX 8
+/* Disks that are read at the same time: where there are as many cores (else
+ * half of it), and at the most (--worker).
+ */
+#define TRANSFER_DISKS 4
+#define TRANSFER_DISKS_MAX ((size_t)8)
 
 /* What there is to do for one disk, without what all disks share: enough to
  * examine it.

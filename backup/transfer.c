@@ -61,7 +61,7 @@ struct disk_task transfer_task(const struct run *run, const struct run_disk *d)
         .bitmap = d->bitmap,
         .parent_size = d->parent_size,
         /* The indexes of archives are in the archives. */
-        .chain = d->parent < 0 || run->archive ? NULL : run->chain,
+        .chain = d->parent < 0 || run->chain->archived ? NULL : run->chain,
         .check_source = run->options->check_source,
         .no_fallback = run->options->no_fallback,
         .read_zeroes = run->options->no_sparse_detection,

@@ -224,7 +224,7 @@ static void test_said(void)
                "is saved\n"
                "everything is read: 1.0 MiB of 4.0 MiB in use\n");
     check_said("virtnbdbackup.1", CONTEXT, 5 * MIB,
-               "the disk has shrunk; all of it is saved\n"
+               "the disk has shrunk; all of the disk is saved\n"
                "everything is read: 1.0 MiB of 4.0 MiB in use\n");
 }
 

@@ -412,7 +412,6 @@ static int run_chain(struct error *err)
     _cleanup_selection_ struct selection sel = SELECTION_INIT;
     _cleanup_manifest_ struct manifest next = MANIFEST_INIT;
     _cleanup_cpt_ struct cpt cpt = CPT_INIT;
-    _cleanup_free_ char *text = NULL;
     const char *found = NULL;
 
     if (chain_open(set.dirfd, &chain, err) < 0) {

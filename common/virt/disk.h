@@ -63,7 +63,8 @@ must_check int disk_judge(struct domain_disk *disk, const char *type,
                           struct error *err);
 
 /* QEMU's user and group from the DAC label of a domain XML: outcomes 1 =
- * found, 0 = there is none.
+ * found, 0 = there is none.  ERR_INPUT: the label names nobody that is known
+ * here.
  */
 must_check int disk_owner_parse(const char *xml, uid_t *ret_uid, gid_t *ret_gid,
                                 struct error *err);

@@ -74,7 +74,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         PROMISE(err.kind == ERR_INPUT);
     PROMISE(boot_files_parse(xml, &boot, NULL) == 0);
     check_boot(&boot);
-    PROMISE(disk_owner_parse(xml, &uid, &gid, NULL) >= 0);
+    error_clear(&err);
+    if (disk_owner_parse(xml, &uid, &gid, &err) < 0)
+        PROMISE(err.kind == ERR_INPUT);
     check_again(xml);
     return 0;
 }

@@ -549,7 +549,7 @@ PYTHON
         [[ $output == *virtnbdbackup.1*"No space left"* ]]
         lab_leftovers
         [ "$(names "$T/b")" = virtnbdbackup.0 ]
-        none "$T"/b/*.partial "$T"/b/intent.* "$T"/b/*.inc.*
+        none "$T"/b/*.partial "$T"/b/intent.* "$T"/b/vda.inc.*
     done
     remember 1
     backup -d vm1 -l inc -o "$T/b"

@@ -30,7 +30,7 @@ teardown_file() { cli_teardown_file; }
         umount "$LAB/mnt"
         false
     }
-    diff -r --exclude=lost+found "$LAB/files" "$LAB/mnt"
+    diff -r --no-dereference --exclude=lost+found "$LAB/files" "$LAB/mnt"
     umount "$LAB/mnt"
 }
 

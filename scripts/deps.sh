@@ -35,7 +35,7 @@ demo_packages='libvirt-daemon-system libvirt-daemon libvirt-clients
 check_packages='bats clang fuse2fs nbdkit libnbd-bin fuse3 strace python3 python3-jsonschema e2fsprogs mount
     fdisk openssl iproute2 jq unzip libarchive-tools sasl2-bin
     libsasl2-modules openssh-client openssh-server libvirt-daemon-system
-    debootstrap apparmor systemd zsh fish'
+    debootstrap apparmor systemd zsh fish libxml2-utils swtpm swtpm-tools'
 fuzz_packages='clang libclang-rt-dev'
 deb_packages='dpkg-dev debhelper lintian'
 rpm_packages='rpm'

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* main.c - virtnbdrestore: options, then one of five actions */
+#include <stdbool.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -7,6 +9,7 @@
 #include "base/patience.h"
 #include "base/sandbox.h"
 #include "cli/exit.h"
+#include "cli/result_file.h"
 #include "cli/startup.h"
 #include "dump.h"
 #include "list.h"
@@ -31,15 +34,22 @@ static void give_up(void *opaque, const char *what, int ms)
     _exit(EXIT_FAILED);
 }
 
-/* Who only reads a set, which anybody may have written, can do no more. */
+/* Who only reads a set, which anybody may have written, can do no more; who
+ * writes a report about it can write there, and nowhere else.
+ */
 static int give_up_rights(const struct restore_options *o, struct error *err)
 {
-    const char *const paths[] = {o->input, NULL};
+    bool writes = o->action == ACTION_REPORT && strcmp(o->output, "-") != 0;
+    _cleanup_free_ char *place =
+        writes ? result_file_directory(o->output) : NULL;
+    const char *const paths[] = {writes ? place : o->input, NULL};
     int r;
 
     if (o->action == ACTION_RESTORE)
         return 0; /* see run.c */
-    r = sandbox_enter(SANDBOX_READER, paths, err);
+    if (writes && !place)
+        return error_memory(err);
+    r = sandbox_enter(writes ? SANDBOX_WRITER : SANDBOX_READER, paths, err);
     if (r == 0)
         log_debug("this kernel has no Landlock: no sandbox");
     return r;

@@ -33,6 +33,15 @@ static int check_place(const struct result_file *file, struct error *err)
     return 0;
 }
 
+char *result_file_directory(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (!slash)
+        return strdup(".");
+    return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+}
+
 int result_file_open(const char *path, struct result_file *ret,
                      struct error *err)
 {
@@ -43,9 +52,7 @@ int result_file_open(const char *path, struct result_file *ret,
     file.path = path;
     file.name = slash ? slash + 1 : path;
     if (strcmp(path, "-") != 0) {
-        directory = !slash          ? strdup(".")
-                    : slash == path ? strdup("/")
-                                    : strndup(path, (size_t)(slash - path));
+        directory = result_file_directory(path);
         if (!directory)
             return error_memory(err);
         file.dirfd = dir_open(directory, err);

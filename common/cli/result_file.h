@@ -25,6 +25,11 @@ struct result_file {
         -1, NULL, NULL                                                         \
     }
 
+/* A new string: the directory that `path` lies in, "." if it says none.  NULL:
+ * no memory.
+ */
+must_check char *result_file_directory(const char *path);
+
 /* Open the directory that `path` lies in ("-": stdout).  ERR_INPUT: there is no
  * such directory, it cannot be written to, or `path` is something else than a
  * regular file.  `path` must live as long as `*ret`.

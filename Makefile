@@ -96,7 +96,8 @@ soak:
 	    build/tests/map/test-map-view
 
 # What has threads, under ThreadSanitizer.
-tsan_tests = disk disk-changes disk-faults disk-raw disk-rate progress pull push \
+tsan_tests = disk disk-changes disk-faults disk-raw disk-rate map-cache map-view \
+    progress pull push \
     restore-disk segment status workers zip
 
 tsan:

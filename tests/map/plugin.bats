@@ -288,12 +288,18 @@ PY
     # A place that is zero.
     [ "$(traced "$T/b" --run 'nbdsh -u "$uri" \
         -c "h.pread(65536, 5 * 1048576)"')" = 0 ]
-    # One byte: the MiB whose hash covers it; another one: itself.
-    [ "$(traced "$T/b" --run 'nbdsh -u "$uri" -c "h.pread(1, 100000)"')" = \
-        1048576 ]
-    [ "$(traced "$T/b" --run 'nbdsh -u "$uri" -c "h.pread(1, 100000)" \
-        -c "h.pread(7, 5)" -c "h.pread(1048576, 0)"')" = \
-        $((1048576 + 7 + 1048576)) ]
+    # One byte: the MiB whose hash covers it, in whole blocks of the file;
+    # another one: itself.
+    costs() {
+        local read
+        read=$(traced "$T/b" --run "$2")
+        [ "$read" -ge "$1" ] && [ "$read" -le $(($1 + 8192)) ] && return
+        echo "$read bytes were read, not $1"
+        return 1
+    }
+    costs 1048576 'nbdsh -u "$uri" -c "h.pread(1, 100000)"'
+    costs $((1048576 + 7 + 1048576)) 'nbdsh -u "$uri" \
+        -c "h.pread(1, 100000)" -c "h.pread(7, 5)" -c "h.pread(1048576, 0)"'
     # Without manifests: headers.
     rm "$T"/b/manifest.* "$T"/b/*.index
     [ "$(traced "$T/b" --run 'nbdinfo --map "$uri" >/dev/null')" -lt 20000 ]

@@ -143,15 +143,18 @@ CASES
     guest
     mkdir "$T/-o [b]*"
     chown --reference "$T" "$T/-o [b]*"
-    cd "$T/-o [b]*"
-    for dir in "[x]*?" "./-i" "it's \"b\" \$(c)"; do
-        lab_virsh checkpoint-delete vm1 virtnbdbackup.0 || true
-        backup -d vm1 -l full -o "$dir"
-        run -1 backup -d vm1 -l full -o "$dir"
-        [[ $output == *"already holds"* ]]
-        backup -d vm1 -l inc -o "$dir"
-        restore -i "$dir" -o verify
-        restore -i "$dir" -o "$dir/r"
-        same "$dir/r/a.qcow2" "$T/truth.1.vda"
-    done
+    # What looks for left-overs afterwards must not be in there itself.
+    (
+        cd "$T/-o [b]*"
+        for dir in "[x]*?" "./-i" "it's \"b\" \$(c)"; do
+            lab_virsh checkpoint-delete vm1 virtnbdbackup.0 || true
+            backup -d vm1 -l full -o "$dir"
+            run -1 backup -d vm1 -l full -o "$dir"
+            [[ $output == *"already holds"* ]]
+            backup -d vm1 -l inc -o "$dir"
+            restore -i "$dir" -o verify
+            restore -i "$dir" -o "$dir/r"
+            same "$dir/r/a.qcow2" "$T/truth.1.vda"
+        done
+    )
 }

@@ -287,7 +287,21 @@ int checkpoint_delete(struct domain *d, const char *name, bool metadata_only,
 int checkpoint_delete_own(struct domain *d, const char *name,
                           const char *description, struct error *err)
 {
-    return remove_one(d, name, description, 0, CALL_UNDO, err);
+    _cleanup_error_ struct error first = ERROR_INIT;
+    _cleanup_error_ struct error other = ERROR_INIT;
+    int r = remove_one(d, name, description, 0, CALL_UNDO, &first);
+
+    if (r >= 0)
+        return r;
+    /* A guest that was killed has lost the bitmap: there is nothing to merge,
+     * and libvirt can only forget the checkpoint. */
+    if (first.kind == ERR_LIBVIRT &&
+        checkpoint_validate(d, name, NULL, &other) == 0)
+        return remove_one(d, name, description,
+                          VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY, CALL_UNDO,
+                          err);
+    error_move(err, &first);
+    return -1;
 }
 
 static bool is_named(const char *name, const char *const *names, size_t count,

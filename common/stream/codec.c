@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* codec.c - see codec.h; the only file that knows liblz4
  *
- * Only the frame API is used, and only its stable part.
+ * Only the frame API is used, and only its stable part.  Where a frame is in
+ * memory as a whole its checksums are ours (codec_frame.h).
  */
 #include "stream/codec.h"
 
@@ -10,6 +11,8 @@
 
 #include <lz4frame.h>
 
+#include "stream/codec_frame.h"
+
 struct codec {
     LZ4F_cctx *encoder;
     LZ4F_dctx *decoder;
@@ -17,11 +20,8 @@ struct codec {
 
 static const unsigned char magic[4] = {0x04, 0x22, 0x4d, 0x18};
 
-/* Bits of the byte behind the magic number. */
-#define FLG_VERSION_MASK 0xc0
-#define FLG_VERSION 0x40
-#define FLG_CONTENT_SIZE 0x08
-#define FLG_DICTIONARY 0x01
+/* Each piece of so many bytes that the library is given becomes a block. */
+#define BLOCK_SIZE ((size_t)(64 * KIB))
 
 static LZ4F_preferences_t preferences(int level, size_t len)
 {
@@ -78,28 +78,60 @@ size_t codec_bound(size_t len)
     return LZ4F_compressFrameBound(len, &p);
 }
 
+/* The head of a frame whose checksums are not the library's affair: its length,
+ * or an error code.
+ */
+static size_t encode_head(struct codec *c, int level, size_t len,
+                          unsigned char *out, size_t cap)
+{
+    LZ4F_preferences_t p = preferences(level, len);
+    size_t n;
+
+    p.frameInfo.blockChecksumFlag = LZ4F_noBlockChecksum;
+    p.frameInfo.contentChecksumFlag = LZ4F_noContentChecksum;
+    n = LZ4F_compressBegin(c->encoder, out, cap, &p);
+    if (!LZ4F_isError(n))
+        codec_frame_mark(out, n,
+                         CODEC_FLG_BLOCK_CHECKSUM | CODEC_FLG_CONTENT_CHECKSUM);
+    return n;
+}
+
+/* One block and its checksum. */
+static size_t encode_block(struct codec *c, const char *in, size_t len,
+                           unsigned char *out, size_t cap)
+{
+    size_t n = LZ4F_compressUpdate(c->encoder, out, cap, in, len, NULL);
+
+    if (LZ4F_isError(n))
+        return n;
+    codec_put_sum(out + n, out + 4, n - 4);
+    return n + CODEC_SUM_SIZE;
+}
+
 int codec_encode(struct codec *c, int level, const void *in, size_t len,
                  void *out, size_t cap, size_t *ret_len, struct error *err)
 {
-    LZ4F_preferences_t p = preferences(level, len);
-    char *at = out;
-    size_t head = 0, body = 0, tail = 0;
+    unsigned char *to = out;
+    size_t used = 0, n = 0;
 
     if (len == 0 || len > CODEC_PLAIN_MAX || cap < codec_bound(len))
         return error_set(err, ERR_INPUT,
                          "cannot compress %zu bytes into %zu bytes", len, cap);
-    head = LZ4F_compressBegin(c->encoder, at, cap, &p);
-    if (LZ4F_isError(head))
+    used = encode_head(c, level, len, to, cap);
+    if (LZ4F_isError(used))
         return error_memory(err);
-    body =
-        LZ4F_compressUpdate(c->encoder, at + head, cap - head, in, len, NULL);
-    if (LZ4F_isError(body))
-        return refuse_library(err, "cannot compress", body);
-    tail =
-        LZ4F_compressEnd(c->encoder, at + head + body, cap - head - body, NULL);
-    if (LZ4F_isError(tail))
-        return refuse_library(err, "cannot compress", tail);
-    *ret_len = head + body + tail;
+    for (size_t done = 0; done < len; done += BLOCK_SIZE) {
+        n = encode_block(c, (const char *)in + done,
+                         MIN_OF(len - done, BLOCK_SIZE), to + used, cap - used);
+        if (LZ4F_isError(n))
+            return refuse_library(err, "cannot compress", n);
+        used += n;
+    }
+    n = LZ4F_compressEnd(c->encoder, to + used, cap - used, NULL);
+    if (LZ4F_isError(n))
+        return refuse_library(err, "cannot compress", n);
+    codec_put_sum(to + used + n, in, len);
+    *ret_len = used + n + CODEC_SUM_SIZE;
     return 0;
 }
 
@@ -111,13 +143,13 @@ int codec_plain_length(const void *head, size_t len, uint64_t *ret_length,
 
     if (len < CODEC_HEAD_SIZE / 2 || memcmp(bytes, magic, sizeof(magic)) != 0)
         return error_set(err, ERR_DAMAGED, "not an lz4 frame");
-    if ((bytes[4] & FLG_VERSION_MASK) != FLG_VERSION)
+    if ((bytes[CODEC_FLG_AT] & CODEC_FLG_VERSION_MASK) != CODEC_FLG_VERSION)
         return error_set(err, ERR_DAMAGED,
                          "an lz4 frame of an unknown version");
-    if (bytes[4] & FLG_DICTIONARY)
+    if (bytes[CODEC_FLG_AT] & CODEC_FLG_DICTIONARY)
         return error_set(err, ERR_DAMAGED,
                          "an lz4 frame that needs a dictionary");
-    if (!(bytes[4] & FLG_CONTENT_SIZE))
+    if (!(bytes[CODEC_FLG_AT] & CODEC_FLG_CONTENT_SIZE))
         return 0;
     if (len < CODEC_HEAD_SIZE)
         return error_set(err, ERR_DAMAGED, "the lz4 frame ends too early");
@@ -148,16 +180,21 @@ struct step {
     bool ended; /* the frame is complete */
 };
 
-/* One call of the library.  `stable`: `out` keeps what was made before. */
+/* One call of the library.  `whole`: `out` keeps what was made before, and the
+ * caller compares the checksums.
+ */
 static int decode_step(LZ4F_dctx *decoder, const char *in, size_t in_len,
-                       char *out, size_t room, bool stable,
+                       char *out, size_t room, bool whole,
                        struct step *ret_step, struct error *err)
 {
-    LZ4F_decompressOptions_t options = {.stableDst = stable};
+    LZ4F_decompressOptions_t options = {.stableDst = whole};
     struct step s = {.eaten = in_len, .made = room};
-    size_t hint =
-        LZ4F_decompress(decoder, out, &s.made, in, &s.eaten, &options);
+    size_t hint;
 
+#ifdef LZ4_SKIPS_CHECKSUMS /* or else it compares them, too */
+    options.skipChecksums = whole;
+#endif
+    hint = LZ4F_decompress(decoder, out, &s.made, in, &s.eaten, &options);
     if (LZ4F_isError(hint))
         return refuse_library(err, "damaged lz4 frame", hint);
     s.ended = hint == 0;
@@ -199,7 +236,7 @@ int codec_decode(struct codec *c, const void *in, size_t in_len, void *out,
                          in_len - eaten, eaten);
     if (made != out_len)
         return refuse_length(err, false, out_len);
-    return 0;
+    return codec_frame_check(in, in_len, out, out_len, err);
 }
 
 struct codec_stream {

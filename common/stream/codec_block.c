@@ -11,20 +11,16 @@
 
 #include <lz4frame.h>
 
-/* The frame's head: 4 bytes of magic number, FLG, BD, content size, checksum.
- * FLG: version 1, independent blocks, their checksums, content size; the
- * checksum of the content may be there or not.  BD: blocks of 64 KiB.
- */
-#define FLG_AT 4
-#define FLG 0x78
-#define FLG_CONTENT_CHECKSUM 0x04
-#define BD 0x40
+#include "stream/codec_frame.h"
 
-/* A block: its length, which has this bit if it is not compressed, its bytes,
- * their checksum.
+/* What we write: independent blocks with checksums, the content's size; the
+ * checksum of the content may be there or not.
  */
+#define FLG                                                                    \
+    (CODEC_FLG_VERSION | CODEC_FLG_INDEPENDENT | CODEC_FLG_BLOCK_CHECKSUM |    \
+     CODEC_FLG_CONTENT_SIZE)
+
 #define LENGTH_SIZE ((size_t)4)
-#define NOT_COMPRESSED 0x80000000U
 
 struct codec_block {
     LZ4F_dctx *decoder;
@@ -32,34 +28,28 @@ struct codec_block {
     unsigned char head[LZ4F_HEADER_SIZE_MAX];
 };
 
-static uint32_t get32(const unsigned char *from)
-{
-    return (uint32_t)from[0] | (uint32_t)from[1] << 8 |
-           (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
-}
-
 int codec_blocks(const void *frame, size_t len, size_t count,
                  uint32_t *ret_stored)
 {
     const unsigned char *in = frame;
     size_t at = CODEC_BLOCK_BEGIN;
 
-    if (len < at || (in[FLG_AT] & ~FLG_CONTENT_CHECKSUM) != FLG ||
-        in[FLG_AT + 1] != BD)
+    if (len < at || (in[CODEC_FLG_AT] & ~CODEC_FLG_CONTENT_CHECKSUM) != FLG ||
+        in[CODEC_BD_AT] != CODEC_BD_64K)
         return 0;
     for (size_t i = 0; i < count; i++) {
         size_t data = 0;
 
         if (len - at < CODEC_BLOCK_EXTRA)
             return 0;
-        data = get32(in + at) & ~NOT_COMPRESSED;
+        data = codec_get32(in + at) & ~CODEC_NOT_COMPRESSED;
         if (data == 0 || data > CODEC_BLOCK_SIZE ||
             data > len - at - CODEC_BLOCK_EXTRA)
             return 0;
         ret_stored[i] = (uint32_t)(CODEC_BLOCK_EXTRA + data);
         at += ret_stored[i];
     }
-    return len - at >= LENGTH_SIZE && get32(in + at) == 0;
+    return len - at >= LENGTH_SIZE && codec_get32(in + at) == 0;
 }
 
 int codec_block_new(struct codec_block **ret, struct error *err)
@@ -121,7 +111,7 @@ int codec_block_decode(struct codec_block *c, const void *in, size_t in_len,
 
     /* The library gives bytes before it has seen their checksum. */
     if (in_len < CODEC_BLOCK_EXTRA ||
-        (get32(in) & ~NOT_COMPRESSED) != in_len - CODEC_BLOCK_EXTRA)
+        (codec_get32(in) & ~CODEC_NOT_COMPRESSED) != in_len - CODEC_BLOCK_EXTRA)
         return error_set(err, ERR_DAMAGED,
                          "a block of an lz4 frame has another length");
     LZ4F_resetDecompressionContext(c->decoder);

@@ -43,10 +43,9 @@ jansson.h:  common/stream/meta.c common/set/manifest.c common/set/intent.c
 jansson.h:  common/set/marks.c common/host/qemu*.c restore/list.c
 jansson.h:  backup/nbdinfo.c common/virt/agent*.c common/cli/report.c
 lz4:        common/stream/codec*.c
-xxhash.h:   common/set/*.c
+xxhash.h:   common/set/*.c common/stream/codec_frame.c
 libdeflate: common/set/adler.c
 archive:    common/sink/zipper.c
-zlib.h:     common/set/*.c backup/*.c restore/*.c
 argp.h:     common/cli/* backup/options.c restore/options.c map/options.c
 END
 

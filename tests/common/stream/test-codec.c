@@ -113,6 +113,53 @@ static void test_roundtrip(void)
         check_roundtrip(200000, level);
 }
 
+/* The library's own frame of the same, with all checksums. */
+static struct bytes library_frame(const void *plain, size_t len, int level)
+{
+    LZ4F_preferences_t p = LZ4F_INIT_PREFERENCES;
+    struct bytes b = BYTES_INIT;
+    LZ4F_cctx *c = NULL;
+
+    p.frameInfo.blockSizeID = LZ4F_max64KB;
+    p.frameInfo.blockMode = LZ4F_blockIndependent;
+    p.frameInfo.blockChecksumFlag = LZ4F_blockChecksumEnabled;
+    p.frameInfo.contentChecksumFlag = LZ4F_contentChecksumEnabled;
+    p.frameInfo.contentSize = len;
+    p.compressionLevel = level;
+    b.cap = LZ4F_compressFrameBound(len, &p);
+    b.data = malloc(b.cap);
+    CHECK(b.data &&
+          !LZ4F_isError(LZ4F_createCompressionContext(&c, LZ4F_VERSION)));
+    b.len = LZ4F_compressBegin(c, b.data, b.cap, &p);
+    b.len +=
+        LZ4F_compressUpdate(c, b.data + b.len, b.cap - b.len, plain, len, NULL);
+    b.len += LZ4F_compressEnd(c, b.data + b.len, b.cap - b.len, NULL);
+    LZ4F_freeCompressionContext(c);
+    return b;
+}
+
+/* Checksums that we compute are those that the library would. */
+static void test_same_as_library(void)
+{
+    static const size_t sizes[] = {1, 100, 65535, 65536, 65537, 300000};
+    _cleanup_error_ struct error err = ERROR_INIT;
+    _cleanup_(codec_freep) struct codec *c = codec_new(&err);
+
+    REQUIRE(c);
+    for (size_t i = 0; i < 2 * array_size(sizes); i++) {
+        size_t len = sizes[i / 2], bound = codec_bound(len), made = 0;
+        int level = i % 2 ? 9 : 1;
+        _cleanup_free_ char *plain = noise(len, i);
+        _cleanup_free_ char *out = malloc(bound);
+        _cleanup_bytes_ struct bytes theirs = library_frame(plain, len, level);
+
+        CHECK_OK(codec_encode(c, level, plain, len, out, bound, &made, &err),
+                 &err);
+        CHECK_EQ_U64(made, theirs.len);
+        CHECK_MEM(out, theirs.data, MIN_OF(made, theirs.len));
+    }
+}
+
 static void test_largest(void)
 {
     check_roundtrip(CODEC_PLAIN_MAX, 1);
@@ -394,6 +441,7 @@ int main(void)
     RUN(test_blocks);
     RUN(test_no_blocks);
     RUN(test_roundtrip);
+    RUN(test_same_as_library);
     RUN(test_largest);
     RUN(test_reuse);
     RUN(test_encode_refused);

@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "recover.h"
 #include "there.h"
@@ -14,14 +14,6 @@
 
 #define THAW_TIMEOUT_MS 10000
 #define THAW_TRIES 3
-
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* The words of --freeze-mountpoint, in `copy`, which is cut up. */
 static int split(char *copy, const char ***ret, struct error *err)
@@ -128,7 +120,7 @@ static int freeze_guest(struct run *run, struct error *err)
     _cleanup_error_ struct error why = ERROR_INIT;
     const char *absent = NULL;
     unsigned count = 0;
-    uint64_t begin = now_ms();
+    uint64_t begin = clock_ms();
     int there = agent_is_connected(run->domain, &absent, err);
 
     if (there <= 0)
@@ -232,7 +224,7 @@ void quiesce_end(struct run *run)
     resume(run);
     thaw(run, THAW_TRIES);
     if (was_frozen)
-        run->frozen_ms = now_ms() - begin;
+        run->frozen_ms = clock_ms() - begin;
     if (was_frozen && run->thawed_early) {
         run->frozen_ms = 0;
         log_warning("the guest had thawed by itself: whether it was frozen at "

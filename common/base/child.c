@@ -9,9 +9,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/stop.h"
 
@@ -109,17 +109,9 @@ int child_verdict(const struct child *c, struct error *err)
                           said ? line : "");
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 int64_t deadline_after(int timeout_ms)
 {
-    return timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+    return timeout_ms < 0 ? -1 : clock_ms() + timeout_ms;
 }
 
 int deadline_rest(int64_t deadline)
@@ -128,7 +120,7 @@ int deadline_rest(int64_t deadline)
 
     if (deadline < 0)
         return -1;
-    rest = deadline - now_ms();
+    rest = deadline - clock_ms();
     return rest > 0 ? (int)MIN_OF(rest, INT32_MAX) : 0;
 }
 

@@ -10,12 +10,12 @@
 #include <stdint.h>
 #include <time.h>
 
-static inline uint64_t clock_ms(void)
+static inline int64_t clock_ms(void)
 {
     struct timespec t;
 
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 #endif

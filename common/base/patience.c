@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/stop.h"
 #include "base/workers.h"
 
@@ -24,14 +25,6 @@ struct slot {
 
 static struct slot slots[SLOTS];
 
-static long long clock_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000LL + t.tv_nsec / 1000000 + 1;
-}
-
 int patience_begin(const char *what)
 {
     for (int i = 0; i < SLOTS; i++) {
@@ -41,7 +34,7 @@ int patience_begin(const char *what)
                 0 &&
             atomic_compare_exchange_strong(&slots[i].since_ms, &none, -1)) {
             atomic_store(&slots[i].what, what);
-            atomic_store(&slots[i].since_ms, clock_now());
+            atomic_store(&slots[i].since_ms, MAX_OF(clock_ms(), 1));
             return i;
         }
     }
@@ -59,7 +52,7 @@ void patience_end(int slot)
 
 int patience_longest(const char **ret_what)
 {
-    long long now = clock_now(), longest = 0;
+    long long now = clock_ms(), longest = 0;
 
     *ret_what = NULL;
     for (int i = 0; i < SLOTS; i++) {
@@ -102,11 +95,11 @@ static bool wait_stop(struct patience_watch *w)
 static void *watch(void *opaque)
 {
     struct patience_watch *w = opaque;
-    long long looked = clock_now(), awake = looked;
+    long long looked = clock_ms(), awake = looked;
 
     while (!wait_stop(w)) {
         const char *what = NULL;
-        long long now = clock_now();
+        long long now = clock_ms();
         int ms = patience_longest(&what);
         int limit = stop_requested() ? MIN_OF(w->limit_ms, PATIENCE_STOPPED_MS)
                                      : w->limit_ms;

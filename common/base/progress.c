@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/text.h"
@@ -57,14 +57,6 @@ struct progress {
     unsigned text_lines; /* in text */
     unsigned drawn;      /* lines on the screen now */
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static void screen_clear(struct log_screen *screen)
 {
@@ -126,7 +118,7 @@ struct progress_disk *progress_add(struct progress *p, const char *name,
     if (!d)
         return NULL;
     d->name = text_escape(name);
-    d->begun_ms = d->line_ms = d->tick_ms = now_ms();
+    d->begun_ms = d->line_ms = d->tick_ms = clock_ms();
     atomic_store(&d->total, total);
 
     LOCK_SCOPE(&p->mutex);
@@ -159,7 +151,7 @@ void progress_write(struct progress_disk *d, uint64_t bytes)
 void progress_done(struct progress_disk *d)
 {
     if (d)
-        atomic_store(&d->done_ms, now_ms());
+        atomic_store(&d->done_ms, clock_ms());
 }
 
 /* "512 MiB/s", "9.5 GiB/s" */
@@ -388,7 +380,7 @@ void progress_tick_at(struct progress *p, uint64_t now)
 
 void progress_tick(struct progress *p)
 {
-    progress_tick_at(p, now_ms());
+    progress_tick_at(p, clock_ms());
 }
 
 void progress_free(struct progress *p)

@@ -13,8 +13,9 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 static _Atomic int first_signal;
 static _Atomic int event_fd = -1;
@@ -104,17 +105,9 @@ int stop_check(struct error *err)
                           name ? name : "nal");
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 enum stop_outcome stop_wait(int fd, int timeout_ms)
 {
-    int64_t deadline = now_ms() + timeout_ms;
+    int64_t deadline = clock_ms() + timeout_ms;
     struct pollfd p[2] = {{stop_fd(), POLLIN, 0}, {fd, POLLIN, 0}};
     int left = timeout_ms;
 
@@ -131,7 +124,7 @@ enum stop_outcome stop_wait(int fd, int timeout_ms)
         if (n == 0)
             return STOP_TIMEOUT;
         if (timeout_ms >= 0) {
-            int64_t rest = deadline - now_ms();
+            int64_t rest = deadline - clock_ms();
 
             left = rest > 0 ? (int)rest : 0;
         }

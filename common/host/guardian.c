@@ -18,10 +18,10 @@
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/vec.h"
 #include "host/guardian_wire.h"
 
@@ -39,22 +39,14 @@ struct guardian {
     bool lost;           /* an answer is missing: never ask again */
 };
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Poll until `fd` is readable, whatever signals come.  false: timeout. */
 static bool wait_readable(int fd, int timeout_ms)
 {
-    int64_t deadline = now_ms() + timeout_ms;
+    int64_t deadline = clock_ms() + timeout_ms;
     struct pollfd p = {fd, POLLIN, 0};
 
     for (;;) {
-        int64_t rest = deadline - now_ms();
+        int64_t rest = deadline - clock_ms();
         int n = poll(&p, 1, rest > 0 ? (int)rest : 0);
 
         if (n > 0)

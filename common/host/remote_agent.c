@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "host/remote.h"
@@ -68,21 +69,13 @@ char *remote_word(const char *word)
     return out;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Read a line, without its end.  Outcome 1: done; 0: the pipe has ended.
  * Nothing may interrupt the answer to a request, but the greeting.
  */
 static int read_line(int fd, int timeout_ms, bool may_stop, char **ret,
                      struct error *err)
 {
-    int64_t deadline = now_ms() + timeout_ms;
+    int64_t deadline = clock_ms() + timeout_ms;
     _cleanup_free_ char *line = malloc(ANSWER_MAX);
     size_t length = 0;
 
@@ -91,7 +84,7 @@ static int read_line(int fd, int timeout_ms, bool may_stop, char **ret,
     for (;;) {
         struct pollfd fds[] = {{fd, POLLIN, 0},
                                {may_stop ? stop_fd() : -1, POLLIN, 0}};
-        int64_t rest = timeout_ms < 0 ? -1 : MAX_OF(deadline - now_ms(), 0);
+        int64_t rest = timeout_ms < 0 ? -1 : MAX_OF(deadline - clock_ms(), 0);
         int ready = poll(fds, array_size(fds), (int)rest);
         ssize_t n;
 

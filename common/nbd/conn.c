@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "base/clock.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "block/extent.h"
@@ -200,7 +201,7 @@ static int handshake(struct nbd_handle *h, const char *name,
                      int64_t deadline_ms, struct error *err)
 {
     while (nbd_aio_is_connecting(h)) {
-        int64_t left = deadline_ms - handle_now_ms();
+        int64_t left = deadline_ms - clock_ms();
         int revents = 0;
 
         if (left <= 0)
@@ -304,7 +305,7 @@ static int connect_patiently(const struct nbd_target *t, const char *name,
                              const char *const *contexts, int timeout_ms,
                              struct nbd_handle **ret, struct error *err)
 {
-    int64_t deadline = handle_now_ms() + timeout_ms;
+    int64_t deadline = clock_ms() + timeout_ms;
     int64_t pause = RETRY_FIRST_MS;
 
     for (;;) {
@@ -319,7 +320,7 @@ static int connect_patiently(const struct nbd_target *t, const char *name,
             error_move(err, &why);
             return -1;
         }
-        if (handle_now_ms() >= deadline)
+        if (clock_ms() >= deadline)
             return error_set_code(
                 err, ERR_TIMEOUT, reason, "connecting to %s: %s for %d ms",
                 name, reason == ENOENT ? "no such socket" : "nobody listened",

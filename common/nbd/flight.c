@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define IN_FLIGHT_MAX 256
 
 static void queue_put(struct flight_queue *q, struct flight_op *op)
@@ -129,7 +131,7 @@ int flight_start(struct flight_op *op, struct error *err)
     int64_t cookie = -1;
 
     if (conn->owed == 0)
-        conn->moved_ms = conn->answered_ms = handle_now_ms();
+        conn->moved_ms = conn->answered_ms = clock_ms();
     op->errnum = 0;
     op->state = FLIGHT_FLYING;
     conn->owed++;
@@ -157,7 +159,7 @@ int flight_landing(void *opaque, int *error)
     op->errnum = *error;
     op->state = FLIGHT_LANDED;
     op->conn->owed--;
-    op->conn->answered_ms = handle_now_ms();
+    op->conn->answered_ms = clock_ms();
     queue_put(&op->flight->landed, op);
     /* Retire the command; but libnbd (1.14) still looks at it after a
      * connection broke while it took it: then it is retired afterwards.
@@ -214,7 +216,7 @@ static int settle_all(struct flight *f, struct error *err)
 static int poll_steps(struct flight *f, int extra_fd, int wait_ms,
                       struct error *err)
 {
-    int64_t end = handle_now_ms() + wait_ms;
+    int64_t end = clock_ms() + wait_ms;
     int left = wait_ms;
 
     f->finished = false;
@@ -233,7 +235,7 @@ static int poll_steps(struct flight *f, int extra_fd, int wait_ms,
         if (outcome == 1)
             return settle_all(f, err) < 0 ? -1 : 1;
         if (wait_ms >= 0)
-            left = (int)MAX_OF(end - handle_now_ms(), 0);
+            left = (int)MAX_OF(end - clock_ms(), 0);
     }
 }
 

@@ -24,9 +24,6 @@ struct nbd_conn {
     size_t owed; /* requests in flight */
 };
 
-/* Monotonic milliseconds. */
-int64_t handle_now_ms(void);
-
 /* Fill `err` from libnbd's last error in this thread: "<text>: <libnbd's>",
  * ERR_NBD with its errno.  Returns -1.
  */

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <poll.h>
 
+#include "base/clock.h"
 #include "base/stop.h"
 #include "nbd/flight.h"
 
@@ -40,7 +41,7 @@ static const struct flight_op *oldest_of(const struct flight *f,
  */
 static int patience(const struct flight *f, const struct nbd_conn *conn)
 {
-    int64_t now = handle_now_ms(), limit = f->io_timeout_ms;
+    int64_t now = clock_ms(), limit = f->io_timeout_ms;
     int64_t silent = conn->moved_ms + limit - now;
     int64_t endless = conn->answered_ms + PATIENCE * limit - now;
 
@@ -70,7 +71,7 @@ static int check_patience(const struct flight *f, struct error *err)
             continue;
         op = oldest_of(f, conn);
         error_set(err, ERR_TIMEOUT, "no answer for %" PRId64 " ms",
-                  handle_now_ms() - conn->answered_ms);
+                  clock_ms() - conn->answered_ms);
         return op ? flight_blame(op, err) : -1;
     }
     return 0;
@@ -85,7 +86,7 @@ static int notify_all(struct flight *f, const struct pollfd *fds,
 
         if (!fds[i].revents)
             continue;
-        conn->moved_ms = handle_now_ms();
+        conn->moved_ms = clock_ms();
         if (handle_notify(conn->handle, fds[i].revents) < 0) {
             const struct flight_op *op = oldest_of(f, conn);
 

@@ -13,6 +13,7 @@
 #include <libvirt/virterror.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -71,7 +72,7 @@ int agent_fail(struct call *call, int64_t asked_ms, struct error *err)
 
     if ((code == VIR_ERR_AGENT_UNRESPONSIVE ||
          code == VIR_ERR_AGENT_UNSYNCED) &&
-        call_now_ms() - asked_ms >= ANSWER_LATE_MS)
+        clock_ms() - asked_ms >= ANSWER_LATE_MS)
         return error_set_code(err, ERR_TIMEOUT, code,
                               "Cannot %s: the guest agent did not answer "
                               "within %u s",
@@ -104,7 +105,7 @@ static int freeze_run(struct call *call, virConnectPtr conn maybe_unused,
     int count = 0;
 
     agent_limit(domain, call->flags);
-    begin = call_now_ms();
+    begin = clock_ms();
     count = virDomainFSFreeze(domain, (const char **)call->texts,
                               (unsigned)call->text_count, 0);
     if (count < 0)
@@ -163,7 +164,7 @@ static int thaw_run(struct call *call, virConnectPtr conn maybe_unused,
     int result = 0;
 
     agent_limit(domain, call->flags);
-    begin = call_now_ms();
+    begin = clock_ms();
     result = virDomainFSThaw(domain, NULL, 0, 0);
     result = result < 0 ? agent_fail(call, begin, err) : result > 0;
     agent_limit(domain, 0);
@@ -175,8 +176,7 @@ int agent_thaw(struct domain *d, int timeout_ms, struct error *err)
     _cleanup_(call_freep) struct call *call =
         call_new(domain_session(d), d, thaw_run, "thaw the file systems");
 
-    if (call)
-        call->flags = agent_seconds(timeout_ms);
+    call_flags(call, agent_seconds(timeout_ms));
     return agent_wait(call, CALL_UNDO, err);
 }
 
@@ -276,7 +276,7 @@ static int info_of(struct call *call, virDomainPtr domain, unsigned type,
                    json_t *object, struct error *err)
 {
     virTypedParameterPtr params = NULL;
-    int64_t begin = call_now_ms();
+    int64_t begin = clock_ms();
     int count = 0;
 
     if (virDomainGetGuestInfo(domain, type, &params, &count, 0) == 0) {
@@ -328,8 +328,7 @@ static int get_info(struct domain *d, bool os_only, int timeout_ms, char **ret,
         call_new(domain_session(d), d, info_run, "ask the guest agent");
     int found = 0;
 
-    if (call)
-        call->flags = agent_seconds(timeout_ms);
+    call_flags(call, agent_seconds(timeout_ms));
     call_arg(call, 0, os_only ? "os" : NULL);
     found = agent_wait(call, CALL_ASK, err);
     if (found > 0)

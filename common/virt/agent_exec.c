@@ -11,6 +11,7 @@
 #include <libvirt/libvirt-qemu.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/stop.h"
 #include "virt/agent.h"
 #include "virt/agent_private.h"
@@ -23,7 +24,7 @@
 static int command_run(struct call *call, virConnectPtr conn maybe_unused,
                        virDomainPtr domain, struct error *err)
 {
-    int64_t begin = call_now_ms();
+    int64_t begin = clock_ms();
 
     call->text =
         virDomainQemuAgentCommand(domain, call->args[0], (int)call->flags, 0);
@@ -37,8 +38,7 @@ static int command(struct domain *d, const char *what, const char *request,
     _cleanup_(call_freep) struct call *call =
         call_new(domain_session(d), d, command_run, what);
 
-    if (call)
-        call->flags = agent_seconds(timeout_ms);
+    call_flags(call, agent_seconds(timeout_ms));
     call_arg(call, 0, request);
     if (agent_wait(call, CALL_ASK, err) < 0)
         return -1;
@@ -80,7 +80,7 @@ static int wait_for_exit(struct domain *d, int64_t pid, int64_t deadline_ms,
         return error_memory(err);
     for (;;) {
         _cleanup_free_ char *reply = NULL;
-        int64_t left = deadline_ms - call_now_ms();
+        int64_t left = deadline_ms - clock_ms();
         int ended = 0;
 
         if (left <= 0)
@@ -121,7 +121,7 @@ static int exec(struct domain *d, const char *const *argv, int64_t deadline_ms,
 {
     _cleanup_free_ char *request = NULL;
     _cleanup_free_ char *reply = NULL;
-    int64_t pid = 0, left = deadline_ms - call_now_ms();
+    int64_t pid = 0, left = deadline_ms - clock_ms();
 
     if (agent_request_exec(argv, &request, err) < 0 ||
         command(d, "run a program in the guest", request, (int)left, &reply,
@@ -137,7 +137,7 @@ int agent_exec(struct domain *d, const char *const *argv, int timeout_ms,
 {
     _cleanup_(agent_exit_free) struct agent_exit e = {0};
 
-    if (exec(d, argv, call_now_ms() + timeout_ms, &e, err) < 0)
+    if (exec(d, argv, clock_ms() + timeout_ms, &e, err) < 0)
         return error_prefix(err, "run '%s' inside domain '%s'", argv[0],
                             domain_name(d));
     *ret_stdout = take(e.out);

@@ -29,7 +29,7 @@ must_check int agent_wait(struct call *call, enum call_kind kind,
 void agent_limit(virDomainPtr domain, unsigned seconds);
 
 /* On the call's thread: as call_fail, but ERR_TIMEOUT if the agent was asked at
- * `asked_ms` (call_now_ms) and has not answered.  What the guest says in its
+ * `asked_ms` (clock_ms) and has not answered.  What the guest says in its
  * refusal is cut short and made printable.
  */
 int agent_fail(struct call *call, int64_t asked_ms, struct error *err);

@@ -7,10 +7,10 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
 #include <libvirt/virterror.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/stop.h"
 
@@ -37,14 +37,6 @@ struct call_state {
     int result;
     struct error error;
 };
-
-int64_t call_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 struct call *call_new(struct session *s, const struct domain *domain,
                       call_function run, const char *what)
@@ -81,6 +73,12 @@ void call_arg(struct call *call, size_t i, const char *text)
     call->args[i] = strdup(text);
     if (!call->args[i])
         call->state->no_memory = true;
+}
+
+void call_flags(struct call *call, unsigned flags)
+{
+    if (call)
+        call->flags = flags;
 }
 
 struct call *call_ref(struct call *call)
@@ -318,13 +316,13 @@ enum ending { ENDED, TIMED_OUT, STOPPED };
 static enum ending wait_for(struct call_state *state, enum call_kind kind,
                             int timeout_ms)
 {
-    int64_t deadline = call_now_ms() + timeout_ms;
+    int64_t deadline = clock_ms() + timeout_ms;
     bool stop_seen = kind == CALL_UNDO;
 
     for (;;) {
         struct pollfd p[2] = {{state->done_fd, POLLIN, 0},
                               {stop_seen ? -1 : stop_fd(), POLLIN, 0}};
-        int64_t left = deadline - call_now_ms();
+        int64_t left = deadline - clock_ms();
 
         poll(p, 2, left > 0 ? (int)left : 0);
         if (p[0].revents)
@@ -333,9 +331,9 @@ static enum ending wait_for(struct call_state *state, enum call_kind kind,
             stop_seen = true;
             if (kind == CALL_ASK)
                 return give_up(state) ? ENDED : STOPPED;
-            deadline = MIN_OF(deadline, call_now_ms() + STOP_GRACE_MS);
+            deadline = MIN_OF(deadline, clock_ms() + STOP_GRACE_MS);
         }
-        if (call_now_ms() >= deadline)
+        if (clock_ms() >= deadline)
             return give_up(state) ? ENDED : TIMED_OUT;
     }
 }

@@ -42,7 +42,7 @@ struct call {
     char *args[CALL_ARGS];
     unsigned flags;
     bool bare;           /* the function wants neither connection nor domain */
-    int64_t deadline_ms; /* on the monotonic clock, see call_now_ms */
+    int64_t deadline_ms; /* on the monotonic clock, see base/clock.h */
 
     /* Runs on the thread, without connection and domain, if the call succeeds
      * after it was given up: nobody else knows what it has done.
@@ -75,6 +75,9 @@ must_check struct call *call_new(struct session *s, const struct domain *domain,
  * told by call_wait.
  */
 void call_arg(struct call *call, size_t i, const char *text);
+
+/* Set the flags.  Here, too, a call that is NULL is told of by call_wait. */
+void call_flags(struct call *call, unsigned flags);
 
 /* Run it and wait.  `timeout_ms` 0: the session's.  Returns what the function
  * returned, or -1 with ERR_TIMEOUT or ERR_STOPPED when it was given up; then
@@ -129,9 +132,6 @@ void call_wake(struct call *call);
 
 /* Wait for call_wake, at most `ms`. */
 void call_sleep(struct call *call, int ms);
-
-/* Milliseconds on the monotonic clock. */
-int64_t call_now_ms(void);
 
 /* ---- between call.c, session.c and domain.c ---- */
 

@@ -12,6 +12,7 @@
 #include <libvirt/virterror.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "virt/call.h"
 #include "virt/domain.h"
@@ -75,6 +76,7 @@ int domain_start_paused(struct domain *d, struct error *err)
         call->late = start_late;
     if (call_wait(call, CALL_CHANGE, timeout_ms, err) < 0)
         return -1;
+    /* NOLINTNEXTLINE(clang-analyzer-*): NULL has failed in call_wait. */
     domain_set_started_id(d, (int64_t)call->numbers[0]);
     return 0;
 }
@@ -126,7 +128,7 @@ static int stop_run(struct call *call, virConnectPtr conn maybe_unused,
 
         if (active == 0)
             return 1;
-        if (call_now_ms() >= call->deadline_ms || active < 0)
+        if (clock_ms() >= call->deadline_ms || active < 0)
             return call_fail(call, err);
         call_sleep(call, STOP_AGAIN_MS);
     }
@@ -142,7 +144,7 @@ int domain_stop_if_untouched(struct domain *d, struct error *err)
 
     if (call) {
         call->numbers[0] = (uint64_t)domain_started_id(d);
-        call->deadline_ms = call_now_ms() + STOP_TIMEOUT_MS;
+        call->deadline_ms = clock_ms() + STOP_TIMEOUT_MS;
     }
     result =
         call_wait(call, CALL_UNDO, STOP_TIMEOUT_MS + STOP_GRACE_MS, &failed);

@@ -5,6 +5,7 @@
 #include <libvirt/virterror.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "virt/job_state.h"
 
 /* How often to look although libvirt has said nothing: an event is lost when
@@ -77,7 +78,7 @@ static int cancel(struct call *call, virDomainPtr domain, struct error *err)
         return call_fail(call, err);
     call->numbers[0] = 1;
     for (;;) {
-        int64_t left = call->deadline_ms - call_now_ms();
+        int64_t left = call->deadline_ms - clock_ms();
 
         meant = is_meant(call, domain, err);
         if (meant <= 0)
@@ -131,8 +132,7 @@ static int end_run(struct call *call, virConnectPtr none maybe_unused,
 {
     int result = end_try(call, call->args[UUID], err);
 
-    while (result < 0 && call_is_cut(call) &&
-           call_now_ms() < call->deadline_ms) {
+    while (result < 0 && call_is_cut(call) && clock_ms() < call->deadline_ms) {
         error_clear(err);
         call_sleep(call, RECONNECT_MS);
         result = end_try(call, call->args[UUID], err);
@@ -153,7 +153,7 @@ static int end(struct domain *d, const char *mark, int timeout_ms,
     call_arg(call, UUID, domain_uuid(d));
     if (call) {
         call->bare = true;
-        call->deadline_ms = call_now_ms() + timeout_ms;
+        call->deadline_ms = clock_ms() + timeout_ms;
     }
     result = call_wait(call, CALL_UNDO, timeout_ms + END_GRACE_MS, &failed);
     if (result >= 0 || job_domain_is_gone(&failed))

@@ -33,7 +33,7 @@ int main(int argc, char **argv)
     _cleanup_error_ struct error err = ERROR_INIT;
     int status;
 
-    startup_descriptors();
+    startup_process();
     if (guardian_is_wanted(argc, argv))
         return guardian_main(recover_as_guardian);
     backup_options_parse(argc, argv, &options);

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/stop.h"
 #include "quiesce.h"
 #include "recover.h"
 #include "there.h"
@@ -14,6 +16,10 @@
 
 #define BEGIN_TIMEOUT_MS 60000
 #define JOB_END_TIMEOUT_MS 60000
+
+/* For as long a failure waits for its reason. */
+#define EXPLAIN_MS 2000
+#define EXPLAIN_STEP_MS 50
 
 static const char *parent_name(const struct run *run, const struct run_disk *d)
 {
@@ -173,19 +179,56 @@ void online_break(struct run *run)
         log_debug("end the job: %s", error_text(&err));
 }
 
-int online_explain(struct run *run, struct error *err)
+enum ending {
+    GOES_ON, /* as far as libvirt knows */
+    SHUT_OFF,
+    JOB_ENDED,
+    NOT_TOLD,
+};
+
+static enum ending look_why(struct run *run)
 {
     _cleanup_error_ struct error ignored = ERROR_INIT;
+    int active = domain_is_active(run->domain, &ignored);
+    int job = 1;
 
+    if (active == 0)
+        return SHUT_OFF;
+    if (active > 0 && !run->ended_early)
+        job = job_find(run->domain, NULL, &ignored);
+    if (active < 0 || job < 0)
+        return NOT_TOLD;
+    return job == 0 ? JOB_ENDED : GOES_ON;
+}
+
+/* Our connection can break before libvirt knows why, and libvirt can know of
+ * the job's end before it knows that the guest's was the reason.
+ */
+static enum ending wait_for_why(struct run *run)
+{
+    int64_t until_ms = clock_ms() + EXPLAIN_MS;
+    enum ending why = look_why(run);
+
+    while ((why == GOES_ON || why == JOB_ENDED) && clock_ms() < until_ms &&
+           stop_wait(-1, EXPLAIN_STEP_MS) == STOP_TIMEOUT)
+        why = look_why(run);
+    return why;
+}
+
+int online_explain(struct run *run, struct error *err)
+{
     if (err->kind != ERR_NBD)
         return -1;
-    if (domain_is_active(run->domain, &ignored) == 0)
+    switch (wait_for_why(run)) {
+    case SHUT_OFF:
         return error_prefix(err, "domain '%s' was shut off during the backup",
                             domain_name(run->domain));
-    if (!run->ended_early && job_find(run->domain, NULL, &ignored) == 0)
+    case JOB_ENDED:
         return error_prefix(err,
                             "the backup job of domain '%s' was ended by "
                             "somebody else",
                             domain_name(run->domain));
-    return -1;
+    default:
+        return -1;
+    }
 }

@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/patience.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "host/host.h"
@@ -159,10 +160,11 @@ static int undo_libvirt(struct session *session, const struct intent *in,
  */
 static int sweep(int dirfd, const char *cpt, struct error *err)
 {
-    int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int copy = dir_reopen(dirfd);
     _cleanup_(closedirp) DIR *dir = copy < 0 ? NULL : fdopendir(copy);
     struct dirent *e;
 
+    PATIENCE_SCOPE("reading a directory");
     if (!dir) {
         if (copy >= 0)
             close(copy);

@@ -28,7 +28,7 @@ int main(int argc, char **argv)
     int status = EXIT_FAILED;
     int r;
 
-    startup_descriptors();
+    startup_process();
     if (guardian_is_wanted(argc, argv))
         return guardian_main(map_as_guardian);
     map_options_parse(argc, argv, &options);

@@ -349,6 +349,7 @@ static struct nbdkit_plugin plugin = {
         "file=PATH      instead of dir=: data files of one disk in order\n"
         "export=NAME    name of the export, if there is one disk only\n"
         "cache=SIZE     memory for decoded data (64M)",
+    .load = sandbox_no_core,
     .config = map_config,
     .config_complete = map_config_complete,
     .get_ready = map_get_ready,

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/macro.h"
+#include "base/patience.h"
 #include "base/text.h"
 #include "bootfiles_copy.h"
 #include "set/files.h"
@@ -107,6 +108,7 @@ static int find_by_name(const struct backup_set *set,
                         const struct chain_point *point, const char *base,
                         char **ret, struct error *err)
 {
+    PATIENCE_SCOPE("looking at a file");
     _cleanup_free_ char *front = text_dup_printf("%s.", base);
     struct stat st;
     int r;

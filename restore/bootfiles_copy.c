@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/patience.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "bootfiles.h"
@@ -23,6 +24,7 @@
 
 int bootfile_open(int dirfd, const char *name, struct error *err)
 {
+    PATIENCE_SCOPE("opening a file");
     _cleanup_close_ int fd = openat(
         dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     struct stat st;
@@ -72,6 +74,7 @@ static int compare_bytes(int a, int b, struct error *err)
 int bootfile_compare(int dirfd, const char *name, int otherfd,
                      const char *other, struct error *err)
 {
+    PATIENCE_SCOPE("looking at a file");
     _cleanup_close_ int a = -1;
     _cleanup_close_ int b = -1;
     struct stat st;

@@ -117,7 +117,7 @@ int main(int argc, char **argv)
     _cleanup_error_ struct error err = ERROR_INIT;
     int r;
 
-    startup_descriptors();
+    startup_process();
     if (guardian_is_wanted(argc, argv))
         return guardian_main(restore_as_guardian);
     restore_options_parse(argc, argv, &options);

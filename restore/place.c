@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/patience.h"
 #include "base/text.h"
 
 #define CONNECT_TIMEOUT_MS 30000
@@ -35,6 +36,7 @@ const char *place_text(const struct place *p)
 /* Is the file one of the set's?  It would be overwritten while it is read. */
 static bool is_of_set(const struct backup_set *set, const struct stat *file)
 {
+    PATIENCE_SCOPE("looking at files");
     const struct chain *chain = set->chain;
 
     for (size_t i = 0; i < chain->point_count; i++)
@@ -70,6 +72,7 @@ static int check_file(const struct place *p, const struct backup_set *set,
 
 static int open_path(struct place *p, struct error *err)
 {
+    PATIENCE_SCOPE("opening the target");
     /* Of a device, O_EXCL keeps others from mounting it meanwhile. */
     p->fd = open(p->path, O_RDWR | O_EXCL | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (p->fd >= 0)

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/patience.h"
 #include "base/text.h"
 
 #define PREFIX ".virtnbdrestore."
@@ -167,6 +168,7 @@ static void empty_directory(int own_fd)
     _cleanup_(closedirp) DIR *dir = fdopendir(own_fd);
     struct dirent *e;
 
+    PATIENCE_SCOPE("removing files");
     if (!dir) {
         close(own_fd);
         return;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "base/patience.h"
 #include "set/name.h"
 
 /* An increment of a domain that was off bears the name of the checkpoint it
@@ -43,6 +44,7 @@ static bool later(const struct timespec *a, const struct timespec *b)
 static void check_times(const struct backup_set *set, size_t point,
                         const struct chain_file *f)
 {
+    PATIENCE_SCOPE("looking at files");
     const struct chain_point *points = set->chain->points;
     const struct chain_file *before = NULL;
     struct stat a, b;

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/macro.h"
+#include "base/patience.h"
 #include "base/text.h"
 #include "set/sealed.h"
 
@@ -68,6 +69,7 @@ static int try_name(const struct backup_set *set,
                     const char *ident, const char *back, char **ret,
                     struct error *err)
 {
+    PATIENCE_SCOPE("looking at a file");
     _cleanup_free_ char *name = text_dup_printf("%s%s%s", front, ident, back);
     bool all_are_named = point->ours && !point->manifest.adopted;
     struct stat st;
@@ -102,12 +104,12 @@ static int try_times(const struct backup_set *set, const char *front,
                      uint64_t since, const char *back, char **ret,
                      struct error *err)
 {
-    _cleanup_close_ int fd =
-        openat(set->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int fd = dir_reopen(set->dirfd);
     _cleanup_(closedirp) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *e = NULL;
     uint64_t best = UINT64_MAX;
 
+    PATIENCE_SCOPE("reading a directory");
     if (!dir)
         return error_errno(err, errno, "list '%s'", set->path);
     (void)take_fd(fd);

@@ -39,17 +39,10 @@ static inline void freep(void *p)
     free(*(void **)p);
 }
 
-/* Close `*fd` if it is open; errno stays as it was. */
-static inline void closep(int *fd)
-{
-    if (*fd >= 0) {
-        int saved = errno;
-
-        close(*fd);
-        errno = saved;
-        *fd = -1;
-    }
-}
+/* Close `*fd` if it is open; errno stays as it was.  In file.c, as closing may
+ * have to wait for a server of files.
+ */
+void closep(int *fd);
 
 static inline void fclosep(FILE **f)
 {

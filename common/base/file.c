@@ -23,6 +23,19 @@
 /* What a name may keep of its length in a temporary one. */
 #define TEMP_NAME_MAX ((int)(NAME_MAX - sizeof(TEMP_MARK) - TEMP_DIGITS))
 
+void closep(int *fd)
+{
+    if (*fd >= 0) {
+        int saved = errno;
+        int slot = patience_begin("closing a file");
+
+        close(*fd);
+        patience_end(slot);
+        errno = saved;
+        *fd = -1;
+    }
+}
+
 /* After EAGAIN: wait until `fd` allows `events`. */
 static void wait_for(int fd, short events)
 {
@@ -125,8 +138,10 @@ int file_open_below(int dirfd, const char *name, int flags)
         .resolve =
             RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
-    int fd = (int)syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+    int fd;
 
+    PATIENCE_SCOPE("opening a file");
+    fd = (int)syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
     /* EPERM: what containers say of calls that they do not know. */
     if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
         return fd;
@@ -513,6 +528,13 @@ int dir_open(const char *path, struct error *err)
     if (err && (err->code == ENOENT || err->code == ENOTDIR))
         err->kind = ERR_INPUT;
     return -1;
+}
+
+int dir_reopen(int dirfd)
+{
+    PATIENCE_SCOPE("opening a directory");
+
+    return openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 bool name_is_leaf(const char *name)

@@ -133,6 +133,11 @@ must_check int dir_make(const char *path, mode_t mode, struct error *err);
  */
 must_check int dir_open(const char *path, struct error *err);
 
+/* A descriptor of the directory `dirfd` with a position of its own, for reading
+ * its entries; -1 with errno.  The caller closes it.
+ */
+must_check int dir_reopen(int dirfd);
+
 /* Is `name` one component, fit to be used inside a directory: 1 to 255 bytes,
  * no slash, no control character, not "." or ".."?
  */

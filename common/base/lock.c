@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/patience.h"
 #include "base/text.h"
 
 /* Say who we are, for the other's message; without effect if it fails. */
@@ -49,6 +50,7 @@ int lock_take(int dirfd, const char *name, int *ret_fd, struct error *err)
     struct stat st;
     int r;
 
+    PATIENCE_SCOPE("locking");
     fd = openat(dirfd, name,
                 O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
                     O_CLOEXEC,

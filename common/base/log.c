@@ -83,6 +83,7 @@ int log_open_file(int dirfd, const char *name, struct error *err)
     _cleanup_close_ int fd = -1;
     struct stat st;
 
+    PATIENCE_SCOPE("opening the log");
     fd = openat(dirfd, name,
                 O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK |
                     O_NOCTTY | O_CLOEXEC,

@@ -11,11 +11,12 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/redact.h"
+#include "base/sandbox.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "cli/exit.h"
 
-void startup_descriptors(void)
+void startup_process(void)
 {
     /* What is written to a stdout that was closed must fail, not vanish. */
     static const int modes[] = {O_RDONLY, O_RDONLY, O_WRONLY};
@@ -23,6 +24,7 @@ void startup_descriptors(void)
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
             _exit(EXIT_FAILED); /* nowhere to complain either */
+    sandbox_no_core();
 }
 
 int startup_begin(const char *program, const struct cli_common *common,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* startup.h - what every main does first
  *
- *     startup_descriptors();
+ *     startup_process();
  *     options_parse(argc, argv, &options);
  *     if (startup_begin("virtnbdbackup", &options.common, &err) < 0) ...
  *     startup_log_file(...), or log_open_file(...)
@@ -16,11 +16,11 @@
 #include "base/macro.h"
 #include "cli/groups.h"
 
-/* If we were started without stdin, stdout or stderr, put /dev/null there, so
- * that no file of ours becomes one of them; writing to such a stdout fails.
- * The first line of main.
+/* The first line of main.  If we were started without stdin, stdout or stderr,
+ * put /dev/null there, so that no file of ours becomes one of them; writing to
+ * such a stdout fails.  And no core dumps.
  */
-void startup_descriptors(void);
+void startup_process(void);
 
 /* Set up the log (name, level, stderr, colour only on a terminal and without
  * NO_COLOR in the environment) and the handlers of base/stop.  Before any

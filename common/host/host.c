@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/patience.h"
 #include "base/text.h"
 #include "host/remote.h"
 
@@ -100,6 +101,7 @@ static int empty_dir(int own_fd, const char *path, struct error *err)
     _cleanup_(closedirp) DIR *dir = fdopendir(own_fd);
     struct dirent *e;
 
+    PATIENCE_SCOPE("removing files");
     if (!dir) {
         close(own_fd);
         return error_memory(err);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "set/chain_private.h"
 #include "set/intent.h"
@@ -452,7 +453,7 @@ int chain_open_empty(int dirfd, struct chain **ret, struct error *err)
     if (!chain)
         return error_memory(err);
     /* Through ".", so that its position is not shared with the caller's. */
-    chain->dirfd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    chain->dirfd = dir_reopen(dirfd);
     if (chain->dirfd < 0)
         return error_errno(err, errno, "cannot open the backup directory");
     *ret = take(chain);

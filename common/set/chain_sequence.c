@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "set/chain_private.h"
 
 /* Describe the file as a manifest would, from the index beside it.  Outcome 1:
@@ -158,7 +159,7 @@ int chain_open_sequence(int dirfd, const char *files, struct chain **ret,
         chain->dirfd = -1; /* whoever frees it closes that */
     if (!chain || !list)
         return error_memory(err);
-    chain->dirfd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    chain->dirfd = dir_reopen(dirfd);
     if (chain->dirfd < 0)
         return error_errno(err, errno, "cannot open the backup directory");
     while ((file = strsep(&rest, ",")))

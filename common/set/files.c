@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/patience.h"
 #include "base/text.h"
 #include "base/vec.h"
 
@@ -35,8 +36,8 @@ static int compare(const void *a, const void *b)
 /* A directory stream of its own, from the start, whatever others read. */
 static int open_stream(int dirfd, DIR **ret, struct error *err)
 {
-    _cleanup_close_ int fd =
-        openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    PATIENCE_SCOPE("opening a directory");
+    _cleanup_close_ int fd = dir_reopen(dirfd);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
     if (!dir)
@@ -52,6 +53,7 @@ int files_list(int dirfd, size_t max, struct file_names *ret, struct error *err)
     _cleanup_(closedirp) DIR *dir = NULL;
     size_t cap = 0, seen = 0;
 
+    PATIENCE_SCOPE("reading a directory");
     if (open_stream(dirfd, &dir, err) < 0)
         return -1;
     for (;;) {
@@ -127,6 +129,7 @@ static int enter(int dirfd, const char *name, int *ret_dir,
 int files_open(int dirfd, const char *name, int *ret_fd, uint64_t *ret_size,
                struct error *err)
 {
+    PATIENCE_SCOPE("opening a file");
     _cleanup_close_ int dir = -1;
     _cleanup_close_ int fd = -1;
     const char *leaf = NULL;
@@ -233,6 +236,7 @@ int files_exists(int dirfd, const char *name, struct error *err)
 
     if (found <= 0)
         return found;
+    PATIENCE_SCOPE("looking at a file");
     if (fstatat(dir < 0 ? dirfd : dir, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0)
         return 1;
     if (errno == ENOENT)

@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/patience.h"
 #include "base/text.h"
 #include "set/files.h"
 
@@ -434,6 +435,7 @@ int intent_drop(int dirfd, const struct intent *in, struct error *err)
 
 int intent_place(int dirfd, char **ret, struct error *err)
 {
+    PATIENCE_SCOPE("looking at the directory");
     _cleanup_free_ char *machine = NULL;
     _cleanup_error_ struct error ignored = ERROR_INIT;
     struct stat st;

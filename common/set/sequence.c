@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/patience.h"
 #include "base/text.h"
 #include "set/chain_private.h"
 
@@ -97,9 +98,11 @@ static int find_folder(struct sequence *s, const char *path, size_t *ret,
 /* Take directory and name from the path. */
 static int place(struct sequence *s, struct part *p, struct error *err)
 {
-    _cleanup_free_ char *real = realpath(p->path, NULL);
+    _cleanup_free_ char *real = NULL;
     char *leaf = NULL;
 
+    PATIENCE_SCOPE("opening a file");
+    real = realpath(p->path, NULL);
     if (!real && errno == ENOMEM)
         return error_memory(err);
     if (!real)

@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/patience.h"
+
 /* What O_DIRECT needs at most: of offsets, lengths and memory. */
 #define ALIGN ((uint64_t)4096)
 
@@ -68,6 +70,7 @@ static ssize_t read_aligned(const struct window *w, int fd, size_t length,
     bool refused = false;
     size_t done = 0;
 
+    PATIENCE_SCOPE("reading");
     while (done < length) {
         ssize_t n =
             pread(fd, w->bytes + done, length - done, (off_t)(offset + done));

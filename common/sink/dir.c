@@ -369,7 +369,7 @@ int dir_sink_new(int dirfd, enum dir_mode mode, struct sink **ret,
         return error_memory(err);
     dir->sink.ops = &dir_ops;
     dir->mode = mode;
-    dir->dirfd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    dir->dirfd = dir_reopen(dirfd);
     if (dir->dirfd < 0) {
         free(dir);
         return error_errno(err, errno, "cannot open the target directory");

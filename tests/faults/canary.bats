@@ -102,3 +102,43 @@ guest() {
         -U "qemu+tcp://me:$CANARY@127.0.0.1:1/session?pkipath=/$CANARY"
     silent
 }
+
+# dumps OPTION... PROGRAM...: abort the program at a system call (options of
+# strace); 0: a core dump of it follows, 1: none.
+dumps() {
+    local said
+    (
+        ulimit -c unlimited || exit 1
+        cd "$LAB/target" || exit 1
+        lab_run env ASAN_OPTIONS=detect_leaks=0:disable_coredump=0 \
+            strace -qq -o "$LAB/tmp/strace" "$@"
+    ) >/dev/null 2>&1
+    said=$(tail -n 3 "$LAB/tmp/strace")
+    rm -f "$LAB"/target/core* "$LAB/tmp/strace"
+    echo "$said"
+    [[ $said == *"killed by SIGABRT"* ]] || return 2
+    [[ $said == *"core dumped"* ]]
+}
+
+# covers: S11:FIDCRVM
+@test "no core dumps, which hold what disks hold" {
+    local level set=b
+    command -v strace >/dev/null || skip "strace is not installed"
+    dumps -e inject=openat:signal=ABRT:when=1 cat /dev/null ||
+        skip "there are no core dumps here at all"
+    guest
+    # Each one goes on from what the one before left.
+    for level in full inc diff auto copy; do
+        [ "$level" != copy ] || set=copy
+        run -1 dumps -e inject=fsync:signal=ABRT:when=1 virtnbdbackup -d vm1 \
+            -l "$level" -o "$T/$set"
+        lab_leftovers
+        backup -d vm1 -l "$level" -o "$T/$set"
+    done
+    run -1 dumps -e inject=fsync:signal=ABRT:when=1 virtnbdrestore -i "$T/b" \
+        -o "$T/r"
+    run -1 dumps -e inject=openat2:signal=ABRT:when=1 virtnbdrestore -i "$T/b" \
+        -o verify
+    run -1 dumps -e inject=openat2:signal=ABRT:when=1 nbdkit -f -U - "$PLUGIN" \
+        dir="$T/b" --run true
+}

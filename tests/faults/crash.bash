@@ -3,7 +3,7 @@
 #
 # crash.bash - power is lost in the middle of a full and of an increment
 #
-# covers: A8:FICR B7:VR G6:R
+# covers: A8:FIDCR B7:VR G6:R
 #
 # usage: crash.bash [--seed S] [--random N] [--next N]
 #
@@ -124,6 +124,24 @@ lose() {
     echo "$count runs after a crash"
 }
 
+# lose_diff: all crashes of a differential, whose point is named by its time and
+# has no checkpoint.
+lose_diff() {
+    local point
+    echo "diff:"
+    record virtnbdbackup -d vm1 -l diff -o "$T/set" || return 1
+    point=$(cd "$T/set" && ls manifest.* | grep -vxF -f <(ls "$WORK/before/set"))
+    point=${point#manifest.}
+    point=${point%.json}
+    [ -n "$point" ] || return 1
+    truth "$point"
+    rm -rf "$WORK/done"
+    lab_run cp -a "$T/set" "$WORK/done"
+    states order "$LAB/calls" "$T" "$WORK/before" || bad=1
+    states states "$LAB/calls" "$T" "$WORK/before" "$WORK" "$SEED" "$MORE" ||
+        bad=1
+}
+
 # Half of NEXT from stdin, or all.
 shuffled() {
     if [ "$NEXT" = all ]; then
@@ -153,6 +171,11 @@ quiet virtnbdbackup -d vm1 -l full -o "$T/set" || exit 1
 truth virtnbdbackup.0
 random_disk vm1 vda 1048576 "$((SEED + 1))"
 lose inc virtnbdbackup.1 || exit 1
+rm -rf "$T/set" "$T/back"
+quiet virtnbdbackup -d vm1 -l full --chain other -o "$T/set" || exit 1
+truth virtnbdbackup.other.0
+random_disk vm1 vda 1048576 "$((SEED + 2))"
+lose_diff || exit 1
 rm -rf "$T/back"
 echo "restore:"
 # What the programs do that it starts counts too.

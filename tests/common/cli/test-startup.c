@@ -97,7 +97,7 @@ static void descriptors_child(void)
 
     close(STDIN_FILENO);
     close(STDERR_FILENO);
-    startup_descriptors();
+    startup_process();
     CHECK(fstat(STDIN_FILENO, &st) == 0 && S_ISCHR(st.st_mode));
     CHECK(fstat(STDERR_FILENO, &st) == 0 && S_ISCHR(st.st_mode));
     fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -113,7 +113,7 @@ static void test_descriptors(void)
 
     close(before);
     CHECK_EQ_INT(in_process(descriptors_child), 0);
-    startup_descriptors(); /* all are open: nothing changes, nothing leaks */
+    startup_process(); /* all are open: nothing changes, nothing leaks */
     after = dup(0);
     close(after);
     CHECK_EQ_INT(after, before);

@@ -33,7 +33,8 @@ static int make_absolute(const struct run *run, const char *path, char **ret,
     if (run->remote || run->unseen)
         return error_set(
             err, ERR_INPUT, "'%s' is a path on '%s', it has to begin with '/'",
-            path, run->remote ? remote_name(run->remote) : run->transport.host);
+            path,
+            run->remote ? remote_name(run->remote) : run->transport.names.host);
     here = getcwd(NULL, 0);
     if (!here)
         return error_errno(err, errno, "find the current directory");

@@ -8,21 +8,14 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "host/listen.h"
 #include "point.h"
 #include "virt/uri.h"
-
-/* The first one is upstream's, and NBD's own; a firewall has to let these in.
- */
-#define FIRST_PORT 10809
-#define PORT_COUNT 64
 
 #define UNDO_TIMEOUT_MS 60000
 
 void transport_done(struct transport *t)
 {
-    free(t->bind);
-    free(t->host);
+    tcp_names_done(&t->names);
     free(t->tls_dir);
     *t = (struct transport){0};
 }
@@ -34,11 +27,6 @@ static bool is_ssh(const struct virt_uri *uri)
 {
     return strcmp(uri->transport, "ssh") == 0 ||
            strncmp(uri->transport, "libssh", 6) == 0;
-}
-
-static bool is_wildcard(const char *address)
-{
-    return strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0;
 }
 
 static const char *conflict(const struct backup_options *o)
@@ -53,23 +41,6 @@ static const char *conflict(const struct backup_options *o)
     return NULL;
 }
 
-/* Who may read what is sent, and who may connect? */
-static int warn(const struct transport *t, struct error *err)
-{
-    struct listen_address address;
-
-    if (t->tls)
-        return 0;
-    if (listen_tcp(is_wildcard(t->bind) ? t->host : t->bind, 0, &address, err) <
-        0)
-        return error_prefix(err, "--nbd-ip");
-    if (!listen_is_local(&address) || is_wildcard(t->bind))
-        log_warning("the data travels unencrypted, and whoever reaches '%s' "
-                    "can read the disks meanwhile; --tls prevents both",
-                    t->bind);
-    return 0;
-}
-
 /* Names and certificates. */
 static int choose_tcp(struct run *run, const struct virt_uri *uri,
                       struct error *err)
@@ -82,14 +53,10 @@ static int choose_tcp(struct run *run, const struct virt_uri *uri,
     if (wrong)
         return error_set(err, ERR_INPUT, "%s", wrong);
     t->tcp = true;
-    t->bind = strdup(o->nbd_ip ? o->nbd_ip : home);
-    t->host = strdup(o->nbd_ip && !is_wildcard(o->nbd_ip) ? o->nbd_ip : home);
     t->port = o->nbd_port;
-    if (!t->bind || !t->host)
-        return error_memory(err);
     if (t->tls && cli_transport_certificates(o, &t->tls_dir, err) < 0)
         return -1;
-    return warn(t, err);
+    return tcp_names_choose(o->nbd_ip, home, t->tls, &t->names, err);
 }
 
 int transport_choose(struct run *run, struct error *err)
@@ -127,10 +94,10 @@ static uint16_t port_to_try(const struct run *run, unsigned seed, unsigned i)
     if (wanted)
         return i == 0 ? wanted : 0;
     if (i == 0)
-        return FIRST_PORT;
-    if (i >= PORT_COUNT)
+        return TCP_FIRST_PORT;
+    if (i >= TCP_PORT_COUNT)
         return 0;
-    return (uint16_t)(FIRST_PORT + 1 + (seed + i) % (PORT_COUNT - 1));
+    return (uint16_t)(TCP_FIRST_PORT + 1 + (seed + i) % (TCP_PORT_COUNT - 1));
 }
 
 static unsigned port_seed(const struct run *run)
@@ -147,25 +114,9 @@ void transport_request(const struct run *run, struct job_request *request)
     const struct transport *t = &run->transport;
 
     request->socket_path = t->tcp ? NULL : run->socket;
-    request->tcp_host = t->bind;
+    request->tcp_host = t->names.bind;
     request->tcp_port = t->port;
     request->tls = t->tls;
-}
-
-static int no_port(const struct run *run, struct error *err)
-{
-    uint16_t wanted = run->options->transport.nbd_port;
-
-    if (wanted)
-        return error_append(err,
-                            "; port %u of '%s' is taken: choose another "
-                            "--nbd-port, or leave it out",
-                            wanted, run->transport.bind);
-    return error_append(err,
-                        "; all ports from %d to %d of '%s' are taken: choose "
-                        "another with --nbd-port",
-                        FIRST_PORT, FIRST_PORT + PORT_COUNT - 1,
-                        run->transport.bind);
 }
 
 int transport_begin(struct run *run, struct job_request *request,
@@ -189,7 +140,9 @@ int transport_begin(struct run *run, struct job_request *request,
             bool taken = job_port_is_taken(&why);
 
             error_move(err, &why);
-            return taken ? no_port(run, err) : -1;
+            return taken ? tcp_no_port(run->transport.names.bind,
+                                       run->options->transport.nbd_port, err)
+                         : -1;
         }
         if (job_undo(run->domain, request, UNDO_TIMEOUT_MS, err) < 0)
             return -1;
@@ -210,7 +163,7 @@ struct nbd_target transport_target(const struct run *run,
     struct nbd_target target = {.export_name = export_name};
 
     if (t->tcp) {
-        target.host = t->host;
+        target.host = t->names.host;
         target.port = t->port;
         target.tls = t->tls ? NBD_TLS_REQUIRE : NBD_TLS_OFF;
         target.tls_dir = t->tls_dir;
@@ -222,36 +175,31 @@ struct nbd_target transport_target(const struct run *run,
 
 /* ---- of a powered-off domain ---- */
 
-/* Port 0 would be a free one, but not one that a firewall knows. */
+/* Each disk has a server, and so a port, of its own. */
 static int serve_tcp(struct run *run, size_t number,
                      const struct qemu_nbd_options *options,
                      struct qemu_nbd **ret, struct error *err)
 {
     struct run_disk *d = &run->disks[number];
-    struct qemu_nbd_options o = *options;
     const struct cli_transport *wanted = &run->options->transport;
-    unsigned first =
-        wanted->nbd_port ? wanted->nbd_port + (unsigned)number : FIRST_PORT;
-    unsigned last = wanted->nbd_port ? first : FIRST_PORT + PORT_COUNT - 1;
+    struct qemu_nbd_options o = *options;
+    uint16_t port =
+        wanted->nbd_port ? (uint16_t)(wanted->nbd_port + number) : 0;
 
+    if (number > (size_t)(UINT16_MAX - wanted->nbd_port))
+        return error_set(err, ERR_INPUT,
+                         "--nbd-port %u leaves no port for this disk, which is "
+                         "number %zu",
+                         wanted->nbd_port, number + 1);
     o.export_name = d->export_name;
-    o.tls_dir = NULL;
     if (run->transport.tls)
-        o.tls_dir = wanted->tls_cert ? wanted->tls_cert : CLI_TLS_DIR;
-    o.tcp_host = run->transport.bind;
-    for (unsigned port = first; port <= last && port <= UINT16_MAX; port++) {
-        error_clear(err);
-        o.tcp_port = (uint16_t)port;
-        if (qemu_nbd_start(d->disk->source, d->disk->format, NULL, &o, ret,
-                           err) == 0) {
-            d->target = transport_target(run, d->export_name);
-            d->target.port = (int)port;
-            return 0;
-        }
-        if (err->kind != ERR_BUSY)
-            return -1;
-    }
-    return -1;
+        o.tls_dir = cli_transport_server_certificates(wanted);
+    if (tcp_serve(d->disk->source, d->disk->format, run->transport.names.bind,
+                  port, &o, ret, &port, err) < 0)
+        return -1;
+    d->target = transport_target(run, d->export_name);
+    d->target.port = port;
+    return 0;
 }
 
 int transport_serve(struct run *run, size_t number,

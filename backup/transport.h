@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "host/qemu.h"
+#include "host/tcp.h"
 #include "nbd/conn.h"
 #include "virt/job.h"
 
@@ -21,8 +22,7 @@ struct run;
 
 struct transport {
     bool tcp;
-    char *bind; /* name or address that the server listens at */
-    char *host; /* what we connect to */
+    struct tcp_names names;
     uint16_t port;
     bool tls;
     char *tls_dir; /* certificates of ours */

@@ -122,12 +122,13 @@ static int explain(const char *path, struct error *err)
 }
 
 static int connect_and_fill(const struct image_task *task,
+                            const struct nbd_target *server,
                             const struct source *source,
                             struct progress_disk *progress, struct error *err)
 {
     _cleanup_(nbd_conn_closep) struct nbd_conn *conn = NULL;
     struct disk_target target = {
-        .server = {.socket_path = task->socket, .ours = true},
+        .server = *server,
         .io_timeout_ms = task->options->io_seconds * 1000,
         .blank = task->place->kind == PLACE_IMAGE,
         .touched = task->touched,
@@ -151,13 +152,14 @@ static int fill_path(const struct image_task *task, const struct source *source,
         .discard = true,
         .shared = CLIENTS,
     };
+    struct nbd_target target;
 
     if (source->size % BLOCK_MAX != 0 && task->place->kind != PLACE_DEVICE)
         options.cache = QEMU_CACHE_WRITEBACK;
-    if (qemu_nbd_start(path, task->place->format, task->socket, &options,
-                       &server, err) < 0)
+    if (transport_serve(task->transport, path, task->place->format,
+                        task->socket, &options, &server, &target, err) < 0)
         return -1;
-    if (connect_and_fill(task, source, progress, err) < 0)
+    if (connect_and_fill(task, &target, source, progress, err) < 0)
         return explain(path, err);
     if (qemu_nbd_stop(take(server), err) < 0)
         return -1;

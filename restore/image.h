@@ -10,6 +10,7 @@
 #include "options.h"
 #include "place.h"
 #include "set.h"
+#include "transport.h"
 
 /* The name beside the image that its plain form has while it is compressed. */
 #define IMAGE_PLAIN ".plain"
@@ -21,7 +22,8 @@ struct image_task {
     struct remote *on;   /* NULL: here; else `dir` is there.. */
     const char *servers; /* ..and this is a private directory there */
     const char *dir;     /* PLACE_IMAGE: the directory in which it is made */
-    const char *socket;  /* for qemu-nbd */
+    const char *socket;  /* for qemu-nbd, but over TCP */
+    const struct transport *transport;
     struct progress *progress;
     bool *touched; /* set once something of the place may be written; or NULL */
 };

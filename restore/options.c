@@ -309,7 +309,14 @@ static const char *find_fault(const struct restore_options *o)
         return "where to? name a file with -o";
     if (o->action == ACTION_RESTORE && is_out_of_reach(o->uri))
         return "-U names another host, and disks can be restored there by ssh "
-               "only: use qemu+ssh://HOST/system";
+               "only: use qemu+ssh://HOST/system (--tls and --nbd-ip send "
+               "the data past it)";
+    if (cli_transport_is_tcp(&o->transport) &&
+        (o->action != ACTION_RESTORE || !remote_uri_is_ssh(o->uri)))
+        return "--nbd-ip, --nbd-port and --tls are for restoring on another "
+               "host (-U qemu+ssh://HOST/system)";
+    if (o->transport.tls_cert && !o->transport.tls)
+        return "--tls-cert needs --tls";
     wrong = wrong_config(o);
     if (wrong)
         return wrong;
@@ -348,6 +355,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         state->child_inputs[0] = &o->ssh;
         state->child_inputs[1] = &o->common;
         state->child_inputs[2] = &o->login;
+        state->child_inputs[3] = &o->transport;
         return 0;
     case 'a':
         if (!parse_action(arg, &o->action))
@@ -404,6 +412,7 @@ void restore_options_parse(int argc, char **argv, struct restore_options *ret)
         {&cli_ssh_argp, 0, "Another host (-U qemu+ssh://...):", 5},
         {&cli_common_argp, 0, NULL, 0},
         {&cli_login_argp, 0, "A libvirt that wants a login:", 4},
+        {&cli_transport_argp, 0, "The data to that host over TCP:", 6},
         {0},
     };
     static const struct argp argp = {

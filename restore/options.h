@@ -9,6 +9,7 @@
 #include "cli/groups.h"
 #include "cli/login.h"
 #include "cli/ssh.h"
+#include "cli/transport.h"
 
 enum restore_action {
     ACTION_RESTORE,
@@ -29,7 +30,8 @@ struct target_option {
 
 struct restore_options {
     struct cli_common common;
-    struct cli_ssh ssh; /* for another host that is reached so */
+    struct cli_ssh ssh;             /* for another host that is reached so */
+    struct cli_transport transport; /* of the data to that host */
     enum restore_action action;
     const char *input;
     const char *output;   /* where to; of a report: a file; else NULL */

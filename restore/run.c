@@ -202,6 +202,7 @@ static int restore_place(struct run *run, const struct place *p,
         .on = run->there.remote,
         .servers = run->there.server_dir,
         .dir = run->there.remote ? run->there.staging : run->staging.path,
+        .transport = &run->there.transport,
         .progress = progress,
         .touched = touched,
     };

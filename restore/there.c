@@ -66,7 +66,9 @@ int there_open(const struct restore_options *options, struct guardian *guardian,
         host_runtime_name(&ret->local_dir, err) < 0 ||
         guardian_tell(guardian, fact, ret->local_dir, err) < 0 ||
         host_runtime_make(ret->local_dir, (uid_t)-1, (gid_t)-1, err) < 0 ||
-        connect_to(options, ret, err) < 0)
+        connect_to(options, ret, err) < 0 ||
+        transport_choose(&options->transport, remote_name(ret->remote),
+                         &ret->transport, err) < 0)
         return -1;
     return remote_run(ret->remote, argv, TIMEOUT_MS, NULL, err);
 }
@@ -174,6 +176,7 @@ int there_close(struct there *t)
         log_warning("%s", error_text(&err));
         left = 1;
     }
+    transport_done(&t->transport);
     free(t->local_dir);
     free(t->server_dir);
     free(t->staging);

@@ -16,12 +16,14 @@
 #include "host/guardian.h"
 #include "host/remote.h"
 #include "options.h"
+#include "transport.h"
 
 struct there {
     struct remote *remote;
     char *local_dir;  /* private, here */
     char *server_dir; /* private, there: for the servers */
     char *staging;    /* there, in the output directory */
+    struct transport transport;
 };
 
 /* Does the user want that?  Only -U says so: a default that the environment

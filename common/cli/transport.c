@@ -80,6 +80,11 @@ bool cli_transport_is_tcp(const struct cli_transport *t)
     return t->nbd_ip || t->nbd_port || t->tls;
 }
 
+const char *cli_transport_server_certificates(const struct cli_transport *t)
+{
+    return t->tls_cert ? t->tls_cert : CLI_TLS_DIR;
+}
+
 static bool has(const char *dir, const char *file)
 {
     _cleanup_free_ char *path = text_dup_printf("%s/%s", dir, file);
@@ -107,7 +112,7 @@ static int check_directory(const char *dir, struct error *err)
 int cli_transport_certificates(const struct cli_transport *t, char **ret,
                                struct error *err)
 {
-    const char *first = t->tls_cert ? t->tls_cert : CLI_TLS_DIR;
+    const char *first = cli_transport_server_certificates(t);
     const char *home = getenv("HOME");
     _cleanup_free_ char *mine =
         text_dup_printf("%s/.pki/libnbd", home ? home : "");

@@ -38,6 +38,9 @@ bool cli_transport_is_tcp(const struct cli_transport *t);
 must_check int cli_transport_certificates(const struct cli_transport *t,
                                           char **ret, struct error *err);
 
+/* Where those of a server that we start lie, on its host. */
+const char *cli_transport_server_certificates(const struct cli_transport *t);
+
 /* Where QEMU and libvirt have them by default. */
 #define CLI_TLS_DIR "/etc/pki/qemu"
 

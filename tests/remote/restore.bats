@@ -65,7 +65,7 @@ nothing_ran() {
     far_leftovers
 }
 
-# covers: F19:R
+# covers: F19:R S9:R
 @test "names that a shell would love, raw and compressed" {
     local name="a b'\"\$(touch pwned)\`id\`;*.qcow2"
     local dir="$FAR_DISKS/-o 'r'\"\$(touch pwned)\`touch pwned\`;&"
@@ -106,6 +106,48 @@ forge() {
     same "$FAR_ROOT$FAR_DISKS/r2/a.qcow2" "$LAB/vda.raw"
     nothing_ran
     far_run rm -rf "$FAR_DISKS/r" "$FAR_DISKS/r2"
+    far_leftovers
+}
+
+# covers: S5:R
+@test "a host key that is not known, or another one: nothing is restored" {
+    far_copy a.qcow2
+    cp "$FAR_SSH/known_hosts" "$LAB/known"
+    : >"$FAR_SSH/known_hosts"
+    run far_restore -i "$T/b" -o "$FAR_DISKS/r"
+    [ "$status" = 1 ]
+    [[ $output == *"ssh to '$FAR_IP': Host key verification failed"* ]]
+    [ ! -s "$FAR_SSH/known_hosts" ]
+    ssh-keygen -q -t ed25519 -N '' -f "$LAB/other"
+    echo "$FAR_IP $(cut -d ' ' -f 1,2 "$LAB/other.pub")" >"$FAR_SSH/known_hosts"
+    run far_restore -i "$T/b" -o "$FAR_DISKS/r"
+    [ "$status" = 1 ]
+    [[ $output == *"Host key verification failed"* ]]
+    none "$FAR_ROOT$FAR_DISKS/r" "$FAR_DISKS/r"
+    cat "$LAB/known" >"$FAR_SSH/known_hosts"
+    far_restore -i "$T/b" -o "$FAR_DISKS/r"
+    same "$FAR_ROOT$FAR_DISKS/r/a.qcow2" "$LAB/vda.raw"
+    far_run rm -r "$FAR_DISKS/r"
+    far_leftovers
+}
+
+# covers: S6:R
+@test "the data goes through ssh: no port is opened there" {
+    local i
+    far_set
+    far_run ss -Hltn | sort >"$LAB/before"
+    lab_spawn env ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null \
+        -b execve -e inject=sendto,sendmsg,write:delay_exit=3000 \
+        virtnbdrestore -n -L "$LAB/restore.log" -U "$FAR_URI" -i "$T/b" \
+        -o "$FAR_DISKS/r"
+    until far_run pgrep -x qemu-nbd >/dev/null; do
+        kill -0 "$LAB_PID"
+    done
+    far_run ss -Hltn | sort >"$LAB/ports"
+    wait "$LAB_PID"
+    diff "$LAB/before" "$LAB/ports"
+    same "$FAR_ROOT$FAR_DISKS/r/a.qcow2" "$LAB/vda.raw"
+    far_run rm -r "$FAR_DISKS/r"
     far_leftovers
 }
 

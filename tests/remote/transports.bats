@@ -289,11 +289,15 @@ equal() {
         [[ $output == *"by ssh only: use qemu+ssh://"* ]]
         none "$T/r"
     done
-    # No port is opened for a restore: there is nothing to choose.
-    for option in --tls --nbd-ip=::1; do
-        run -64 restore -n -U "$FAR_URI" $option -i "$T/b" -o "$FAR_DISKS/r"
-        [[ $output == *"unrecognized option '$option'"* ]]
+    # Without another host there is nothing to send.
+    for option in --tls --nbd-ip=::1 --nbd-port=10809; do
+        run -64 restore -n $option -i "$T/b" -o "$T/r"
+        [[ $output == *"are for restoring on another host"* ]]
+        run -64 restore -n -U "$FAR_URI" $option -i "$T/b" -a verify
+        [[ $output == *"are for restoring on another host"* ]]
     done
+    run -64 restore -n -U "$FAR_URI" --tls-cert "$GOOD" -i "$T/b" -o "$T/r"
+    [[ $output == *"--tls-cert needs --tls"* ]]
     # What needs no other host takes any URI.
     restore -n -U "$TLS" -i "$T/b" -a verify
 }
@@ -324,4 +328,106 @@ equal() {
     refused "does not take our certificate" -U "$FAR_URI" --tls \
         --tls-cert "$FAR_SHARED/mixed"
     rm -r "$FAR_SHARED/mixed"
+}
+
+far_restore() {
+    lab_run virtnbdrestore -n -L "$LAB/restore.log" -U "$FAR_URI" -i "$T/b" \
+        -o "$FAR_DISKS/r" "$@"
+}
+
+# not_restored TEXT OPTION...: refused with this, and nothing is there.
+not_restored() {
+    local text=$1
+    shift
+    run -1 far_restore "$@"
+    echo "$output"
+    [[ $output == *"$text"* ]]
+    [ -z "$(ls -A "$FAR_ROOT$FAR_DISKS/r")" ]
+    far_leftovers
+}
+
+# A set of two points; what the disk held then is in $LAB/vda.raw.
+far_set() {
+    guest
+    lab_run virtnbdbackup -n -U "$FAR_URI" -d vm1 -l auto -o "$T/b"
+    far lab_write vm1 vda 0x22 2M 300K
+    far lab_write_zeroes vm1 vda 1M 64K
+    lab_run virtnbdbackup -n -U "$FAR_URI" -d vm1 -l auto -o "$T/b"
+    far lab_snapshot_truth vm1 vda "$LAB/vda.raw"
+    far_run install -d -m 700 -o "$LAB_USER" "$FAR_DISKS/r"
+    far_baseline
+}
+
+# covers: E13:R
+@test "a restore by ssh, the data over TCP and with TLS" {
+    local options
+    far_set
+    for options in "--tls --tls-cert $GOOD" "-I $FAR_IP" "-P 12345" \
+        "-I 0.0.0.0 --tls --tls-cert $GOOD --compress"; do
+        echo "$options"
+        # shellcheck disable=SC2086
+        run -0 far_restore $options
+        echo "$output"
+        [[ $options == *tls* ]] || [[ $output == *unencrypted* ]]
+        [[ $options != *tls* ]] || [[ $output != *unencrypted* ]]
+        same "$FAR_ROOT$FAR_DISKS/r/a.qcow2" "$LAB/vda.raw"
+        [ "$(stat -c %a "$FAR_ROOT$FAR_DISKS/r/a.qcow2")" = 600 ]
+        far_run rm "$FAR_DISKS"/r/{a.qcow2,vmconfig.xml}
+        far_leftovers
+        lab_leftovers
+    done
+}
+
+# covers: E13:R
+@test "a restore with TLS: either side refuses what it does not know" {
+    local mixed=$FAR_SHARED/mixed
+    far_set
+    # What we trust is of another authority than what the server shows.
+    cp -r "$GOOD" "$mixed"
+    rm "$mixed"/client-*
+    mkdir -p "$LAB/home/.pki"
+    cp -r "$OTHER" "$LAB/home/.pki/libnbd"
+    not_restored "signed by another authority" --tls --tls-cert "$mixed"
+    rm -r "$mixed" "$LAB/home/.pki"
+    # The directory is one here and there: the right server, another client.
+    cp -r "$GOOD" "$mixed"
+    cp "$OTHER"/client-* "$mixed/"
+    not_restored "does not take our certificate" --tls --tls-cert "$mixed"
+    rm -r "$mixed"
+    PKI_DAYS=-1 pki_pair "$FAR_SHARED/ca" "$mixed" "$FAR_IP"
+    cp "$GOOD"/client-* "$mixed/"
+    not_restored "has expired" --tls --tls-cert "$mixed"
+    rm -r "$mixed"
+    pki_pair "$FAR_SHARED/ca" "$mixed" somewhere-else.invalid
+    not_restored "is for another name" --tls --tls-cert "$mixed"
+    rm "$mixed"/server-*
+    not_restored "server-cert.pem" --tls --tls-cert "$mixed"
+    rm -r "$mixed"
+    not_restored "--tls needs a certificate to show" --tls --tls-cert "$mixed"
+}
+
+# covers: B2:R
+@test "a restore with TLS, ended in the middle: nothing is left there" {
+    local how status
+    far_set
+    for how in INT TERM KILL; do
+        status=0
+        lab_spawn env ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null \
+            -b execve -e inject=sendto,sendmsg,write:delay_exit=3000 \
+            virtnbdrestore -n -L "$LAB/restore.log" -U "$FAR_URI" -i "$T/b" \
+            -o "$FAR_DISKS/r" --tls --tls-cert "$GOOD"
+        until far_run ss -Hltn | grep -q ':10809 '; do
+            kill -0 "$LAB_PID" || break
+        done
+        far_run ss -Hltn
+        lab_processes | awk '/[v]irtnbdrestore -n/ && !/strace/ { print $1 }' |
+            xargs -r kill "-$how" || true
+        wait "$LAB_PID" || status=$?
+        echo "$how: $status"
+        [ "$status" != 0 ]
+        far_leftovers
+        lab_leftovers
+        [ -z "$(ls -A "$FAR_ROOT$FAR_DISKS/r")" ]
+        ! far_run ss -Hltn | grep -q ':10809 ' || return 1
+    done
 }

@@ -18,6 +18,8 @@
 #   TARGET  directory on the file system to write to (TMPDIR or /tmp)
 #   FAST    directory for the guest's disk (/dev/shm): the source should not be
 #           what is measured
+#   REST    seconds of rest before each run (2): what a hosted disk lets through
+#           is often a bucket that fills with time
 #   KEEP    a directory that keeps guests' disks for the next run
 #   JSON    file for the results (BUILD_DIRECTORY/bench.json)
 #
@@ -82,11 +84,12 @@ needs() {
     contenders=("${contenders[@]}")
 }
 
-# settle FILE...: have the machine write out what others left, and forget what it
-# remembers of these files.
+# settle FILE...: have the machine write out what others left, rest, and forget
+# what it remembers of these files.
 settle() {
     local file
     sync
+    sleep "$REST"
     for file in "$@"; do
         dd if="$file" iflag=nocache count=0 status=none
     done
@@ -94,7 +97,7 @@ settle() {
 
 # One scenario, in a shell of its own.
 run_scenario() {
-    local i name count
+    local name
     about='' contenders=() goals=()
     . "$here/scenarios/$SCENARIO.bash"
     say "$SCENARIO: getting ready"
@@ -104,10 +107,9 @@ run_scenario() {
     fi
     printf '%s\n' "$about" >"$BENCH/about.$SCENARIO"
     printf '%s\n' "${goals[@]}" >"$BENCH/goals.$SCENARIO"
-    count=${#contenders[@]}
     for ((ROUND = 1; ROUND <= ROUNDS; ROUND++)); do
-        for ((i = 0; i < count; i++)); do
-            name=${contenders[(i + ROUND - 1) % count]}
+        # Shuffled: whoever always followed the same one would profit or suffer.
+        for name in $(shuf -e "${contenders[@]}"); do
             say "$SCENARIO: round $ROUND of $ROUNDS: $name"
             "run_$name" || die "$SCENARIO: $name failed"
         done
@@ -130,6 +132,7 @@ build=$(cd "$1" && pwd) || exit 64
 shift
 ROUNDS=${ROUNDS:-3}
 GIB=${GIB:-4}
+REST=${REST:-2}
 if [ $# -eq 0 ]; then
     mapfile -t names < <(basename -s .bash -a "$here"/scenarios/*.bash)
     set -- "${names[@]}"

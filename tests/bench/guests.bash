@@ -33,7 +33,7 @@ bench_guest_gone() {
 forget_checkpoints() {
     local name
     for name in $(lab_virsh checkpoint-list --topological --name "$1" | tac); do
-        lab_virsh checkpoint-delete "$1" "$name" >/dev/null
+        lab_virsh checkpoint-delete "$1" "$name" >/dev/null 2>&1
     done
 }
 

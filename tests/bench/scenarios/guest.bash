@@ -30,8 +30,8 @@ for e in draw.choices(used, [e["length"] for e in used], k=30000):
 
 # writes NAME COMMAND...: write while the command runs.
 writes() {
-    local name=$1 log=$LAB/ca/libvirt/qemu/log/bench.log from begin took
-    local writes median p99 writer
+    local name=$1 log=$LAB/ca/libvirt/qemu/log/bench.log from
+    local rate median p99 writer
     shift
     forget_checkpoints bench
     settle
@@ -39,16 +39,14 @@ writes() {
     (exec "${LAB_AS[@]}" env -i "${LAB_ENV[@]}" virsh -q -c "$LAB_URI") \
         <"$BENCH/commands" >/dev/null 2>&1 &
     writer=$!
-    begin=$(date +%s%N)
     timed "${name}_backup" "$@"
     kill "$writer"
-    took=$((($(date +%s%N) - begin) / 1000000))
     wait "$writer" 2>/dev/null
-    read -r writes median p99 < <(python3 "$here/latency.py" "$log" "$from") ||
+    read -r median p99 rate < <(python3 "$here/latency.py" "$log" "$from") ||
         return 1
     record "${name}_median" "$median" ms
     record "${name}_p99" "$p99" ms
-    record "${name}_writes" "$((writes * 1000 / took))" /s
+    record "${name}_writes" "$rate" /s
 }
 
 run_idle() {

@@ -7,7 +7,8 @@ goals=('first <= 0.3')
 
 prepare() {
     bench_to chain
-    "$build/tests/map/map-make-set" "$TO" 8 30 10
+    "$build/tests/map/map-make-set" "$TO" 8 30 10 &&
+        chown -R "$LAB_USER" "$TO"
 }
 
 run_first() {

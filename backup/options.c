@@ -231,7 +231,7 @@ static void set_once(struct argp_state *state, const char **member,
 {
     if (*member)
         argp_error(state, "'%s' and '%s': this option can be given only once",
-                   *member, value);
+                   cli_shown(*member), cli_shown(value));
     *member = value;
 }
 
@@ -375,7 +375,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         parse_group(state, arg, o);
         return 0;
     case ARGP_KEY_ARG:
-        argp_error(state, "'%s' belongs to no option", arg);
+        argp_error(state, "'%s' belongs to no option", cli_shown(arg));
         return 0;
     case ARGP_KEY_END:
         check_options(state, o);

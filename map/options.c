@@ -107,7 +107,7 @@ static void parse_word(struct argp_state *state, struct map_options *o,
         argp_error(state,
                    "'%s' belongs to no option; a command to be run stands "
                    "behind --",
-                   word);
+                   cli_shown(word));
     o->command = &state->argv[state->next - 1];
     state->next = state->argc;
 }
@@ -141,9 +141,7 @@ static void choose_place(struct argp_state *state, const struct parsed *p)
         argp_error(state, "choose one of --uri, -d and --fuse");
     if (o->fuse)
         o->place = PLACE_FUSE;
-    else if (o->devices.count > 0)
-        o->place = PLACE_DEVICE;
-    else if (o->input || p->uri || o->command)
+    else if (o->devices.count == 0 && (o->input || p->uri || o->command))
         o->place = PLACE_URI;
     else
         o->place = PLACE_DEVICE;

@@ -182,7 +182,7 @@ static void parse_target(struct argp_state *state, const char *arg,
         argp_error(state,
                    "--target takes DISK=PLACE (vda=/dev/vg/lv); PLACE begins "
                    "with '/', nbd://, nbds:// or nbd+unix://, unlike '%s'",
-                   arg);
+                   cli_shown(arg));
     t.disk_length = (size_t)(place - arg);
     t.place = place + 1;
     for (size_t i = 0; i < o->target_count; i++)
@@ -394,7 +394,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->buffsize = parse_number(state, "--buffsize", arg, 1, UINT64_MAX);
         return 0;
     case ARGP_KEY_ARG:
-        argp_error(state, "'%s' belongs to no option", arg);
+        argp_error(state, "'%s' belongs to no option", cli_shown(arg));
         return 0;
     case ARGP_KEY_END:
         wrong = find_fault(o);

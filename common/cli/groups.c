@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/macro.h"
+#include "base/redact.h"
 #include "cli/exit.h"
 
 enum {
@@ -104,6 +105,17 @@ void cli_parse_command(const struct argp *argp, int argc, char **argv,
                        void *input)
 {
     parse_all(argp, argc, argv, ARGP_IN_ORDER, input);
+}
+
+const char *cli_shown(const char *word)
+{
+    static char *kept[2];
+    static unsigned turn;
+    char **slot = &kept[turn++ % array_size(kept)];
+
+    free(*slot);
+    *slot = redact_word(word);
+    return *slot ? *slot : "***";
 }
 
 /* Digits, maybe with a minus in front, and nothing else? */

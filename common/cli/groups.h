@@ -43,6 +43,11 @@ void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 void cli_parse_command(const struct argp *argp, int argc, char **argv,
                        void *input);
 
+/* A word of the command line as a message may show it: without secrets.  Good
+ * until the second call from now.
+ */
+const char *cli_shown(const char *word);
+
 /* The value of an option with OPTION_ARG_OPTIONAL whose value is a whole
  * number: `arg` itself ("-z5", "--compress=5"), without a "=" in front
  * ("-z=5"); or, if that is NULL, the next word if it is a number, maybe with a

@@ -103,6 +103,26 @@ guest() {
     silent
 }
 
+# covers: S3:FIDRV
+@test "usage errors" {
+    local level uri="qemu+ssh://me:$CANARY@somewhere/system?keyfile=/$CANARY"
+    for level in full inc diff; do
+        said backup -d vm1 -l $level -o "$T/b" -U "$uri" -U qemu:///system
+        grep -q "only once" "$LAB/out"
+        silent
+        said backup -d vm1 -l $level -o "$T/b" "$uri"
+        grep -q "belongs to no option" "$LAB/out"
+        silent
+    done
+    said restore -i "$T/b" -o "$T/r" "$uri"
+    grep -q "belongs to no option" "$LAB/out"
+    silent
+    said restore -i "$T/b" -o verify "$uri"
+    silent
+    said restore -i "$T/b" -o "$T/r" --target "vda=x$uri"
+    silent
+}
+
 # dumps OPTION... PROGRAM...: abort the program at a system call (options of
 # strace); 0: a core dump of it follows, 1: none.
 dumps() {

@@ -5,7 +5,7 @@
 
 SHELL = /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: all help demo check soak fuzz tsan bench install deb rpm clean format
+.PHONY: all help demo check soak fuzz tsan lint valgrind coverage bench install deb rpm clean format
 
 # Installed below this prefix; DESTDIR is honoured too.
 prefix =
@@ -24,6 +24,10 @@ help:
 	@echo '                (100000), MEGABYTES=n read of mapped disks'
 	@echo '                (20480), SEED=n'
 	@echo 'make tsan       the tests of what has threads, under ThreadSanitizer'
+	@echo 'make lint       gcc -fanalyzer, clang-tidy and cppcheck'
+	@echo 'make valgrind   the unit tests, and some backups and restores, under it'
+	@echo 'make coverage   which lines and branches the tests reach: fails below'
+	@echo '                90 and 80 %'
 	@echo 'make bench      how fast all this is here, beside the Python suite and'
 	@echo '                the limits: SCENARIOS="full lz4" (all), ROUNDS=n (3),'
 	@echo '                GIB=n, size of the disk (4)'
@@ -106,6 +110,19 @@ tsan:
 	@TSAN_OPTIONS=halt_on_error=1 meson test -C build-tsan --no-rebuild \
 	    -t 10 $(tsan_tests)
 
+lint:
+	@scripts/deps.sh build lint
+	@scripts/lint.sh
+
+valgrind:
+	@scripts/deps.sh build demo check lint
+	@scripts/build.sh build
+	@scripts/valgrind.sh build
+
+coverage:
+	@scripts/deps.sh build demo check lint
+	@scripts/coverage.sh build-coverage
+
 SCENARIOS =
 ROUNDS = 3
 GIB = 4
@@ -136,4 +153,4 @@ format:
 	    clang-format-14 -i {} +
 
 clean:
-	rm -rf build build-check build-clang build-fuzz build-tsan dist
+	rm -rf build build-analyzer build-check build-clang build-coverage build-fuzz build-lint build-tsan dist

@@ -95,6 +95,7 @@ static int ask_keys(struct run *run, struct intent *in, struct error *err)
                     "Windows");
         return 0;
     }
+    /* NOLINTNEXTLINE(bugprone-too-small-loop-variable): a letter is an int. */
     for (char letter = 'A'; letter <= 'Z'; letter++) {
         int r = ask_drive(run, in, letter, err);
 

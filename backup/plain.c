@@ -204,9 +204,13 @@ static int end_chunk(struct plain *p, struct error *err)
 static int hash_read(struct plain *p, const struct layout_piece *piece,
                      struct out_segment *s, struct error *err)
 {
-    size_t base = (size_t)(piece->file_offset - s->offset);
+    size_t base = 0;
     uint64_t done = 0;
 
+    /* What lies in front of a segment was skipped: nothing of it is read. */
+    if (!s)
+        return error_set(err, ERR_NBD, "bytes that no segment holds were read");
+    base = (size_t)(piece->file_offset - s->offset);
     progress_read(p->e->progress, piece->length);
     while (done < piece->length) {
         struct index_record *r = &p->record;

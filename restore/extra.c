@@ -89,8 +89,8 @@ static bool is_log(const char *name)
 
 static bool is_known(const struct known *k, const char *name)
 {
-    return bsearch(&name, k->names.items, k->names.count, sizeof(name),
-                   compare) != NULL;
+    return k->names.count > 0 && bsearch(&name, k->names.items, k->names.count,
+                                         sizeof(name), compare) != NULL;
 }
 
 /* Log what is in a directory and not known; `below` stands in front of its

@@ -113,7 +113,8 @@ static int look_at_files(struct look *l, size_t point, struct error *err)
 /* What was found in this file, or NULL. */
 static const char *found_in(const struct look *l, const struct chain_file *f)
 {
-    for (size_t i = 0; i < l->set->point_count; i++) {
+    /* Files are found in points that were looked at. */
+    for (size_t i = 0; i < l->set->point_count && l->found[i]; i++) {
         const struct chain_point *p = &l->set->chain->points[i];
 
         if (f >= p->files && f < p->files + p->file_count)

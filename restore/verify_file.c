@@ -28,7 +28,7 @@ int lost_add(struct lost_ranges *ranges, uint64_t offset, uint64_t length,
 {
     struct lost_range *last = vec_last(ranges);
 
-    if (last && last->offset + last->length == offset) {
+    if (ranges->count > 0 && last->offset + last->length == offset) {
         last->length += length;
         return 0;
     }

@@ -6,8 +6,8 @@
 # usage: scripts/deps.sh [--dry-run] SET...
 #
 # A set is a purpose: build (compile and make the man pages), demo (run the
-# demonstration), check (run the test suite), fuzz (make fuzz), deb and rpm (make
-# packages).  On Debian and its relatives the packages of the sets are looked
+# demonstration), check (run the test suite), lint (make lint, valgrind and
+# coverage), fuzz (make fuzz), deb and rpm (make packages).  On Debian and its relatives the packages of the sets are looked
 # up; what is missing is installed when we are root, otherwise the one command
 # that installs it is printed on standard output and we fail.  Elsewhere
 # programs and libraries are looked up instead, and what is missing is named.
@@ -36,6 +36,7 @@ check_packages='bats clang fuse2fs nbdkit libnbd-bin fuse3 strace python3 python
     fdisk openssl iproute2 jq unzip libarchive-tools sasl2-bin
     libsasl2-modules openssh-client openssh-server libvirt-daemon-system
     debootstrap apparmor systemd zsh fish libxml2-utils swtpm swtpm-tools'
+lint_packages='clang clang-tidy cppcheck valgrind gcovr'
 fuzz_packages='clang libclang-rt-dev'
 deb_packages='dpkg-dev debhelper lintian'
 rpm_packages='rpm'
@@ -47,6 +48,7 @@ build_programs='cc meson ninja pkg-config pod2man'
 build_modules='libvirt libvirt-qemu libnbd libxml-2.0 liblz4 zlib jansson
     libxxhash libdeflate libarchive nbdkit'
 deb_programs='dpkg-buildpackage dh lintian'
+lint_programs='clang clang-tidy cppcheck valgrind gcovr'
 rpm_programs='rpmbuild'
 demo_programs='libvirtd virsh qemu-system-x86_64 qemu-img qemu-nbd qemu-io
     pgrep runuser'
@@ -200,7 +202,7 @@ build_guest() {
 }
 
 usage() {
-    say 'usage: scripts/deps.sh [--dry-run] build|demo|check|fuzz|deb|rpm...'
+    say 'usage: scripts/deps.sh [--dry-run] build|demo|check|lint|fuzz|deb|rpm...'
     exit 64
 }
 
@@ -233,6 +235,10 @@ for word in "$@"; do
         optional="$optional $check_optional"
         programs="$programs $check_programs"
         guest=yes
+        ;;
+    lint)
+        packages="$packages $lint_packages"
+        programs="$programs $lint_programs"
         ;;
     fuzz)
         packages="$packages $fuzz_packages"

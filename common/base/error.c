@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* error.c - see error.h; knows libc only */
+/* error.c - see error.h; knows libc only
+ *
+ * The names of the setters are macros, too, which parentheses keep away.
+ */
 #include "base/error.h"
 
 #include <errno.h>
@@ -24,7 +27,7 @@ printf_format(4, 0) static int set_va(struct error *err, enum error_kind kind,
     return -1;
 }
 
-int error_set(struct error *err, enum error_kind kind, const char *fmt, ...)
+int(error_set)(struct error *err, enum error_kind kind, const char *fmt, ...)
 {
     va_list ap;
 
@@ -34,8 +37,8 @@ int error_set(struct error *err, enum error_kind kind, const char *fmt, ...)
     return -1;
 }
 
-int error_set_code(struct error *err, enum error_kind kind, int code,
-                   const char *fmt, ...)
+int(error_set_code)(struct error *err, enum error_kind kind, int code,
+                    const char *fmt, ...)
 {
     va_list ap;
 
@@ -45,7 +48,7 @@ int error_set_code(struct error *err, enum error_kind kind, int code,
     return -1;
 }
 
-int error_errno(struct error *err, int errnum, const char *fmt, ...)
+int(error_errno)(struct error *err, int errnum, const char *fmt, ...)
 {
     va_list ap;
 
@@ -57,7 +60,7 @@ int error_errno(struct error *err, int errnum, const char *fmt, ...)
                                                 : "unknown error");
 }
 
-int error_memory(struct error *err)
+int(error_memory)(struct error *err)
 {
     if (err) {
         error_clear(err);
@@ -79,7 +82,7 @@ static int join(struct error *err, const char *first, const char *second)
     return -1;
 }
 
-int error_prefix(struct error *err, const char *fmt, ...)
+int(error_prefix)(struct error *err, const char *fmt, ...)
 {
     char *front = NULL;
     va_list ap;
@@ -102,7 +105,7 @@ int error_prefix(struct error *err, const char *fmt, ...)
     return -1;
 }
 
-int error_append(struct error *err, const char *fmt, ...)
+int(error_append)(struct error *err, const char *fmt, ...)
 {
     char *back = NULL;
     va_list ap;

@@ -77,6 +77,21 @@ int error_prefix(struct error *err, const char *fmt, ...) printf_format(2, 3);
 /* Append text (a hint: what to do).  Kind and code stay.  Returns -1. */
 int error_append(struct error *err, const char *fmt, ...) printf_format(2, 3);
 
+/* Say so where they are called, too: neither the compiler nor what analyses one
+ * file follows ways that do not exist.
+ */
+static inline int error_failed(int minus_one)
+{
+    return -1;
+}
+
+#define error_set(...) error_failed(error_set(__VA_ARGS__))
+#define error_set_code(...) error_failed(error_set_code(__VA_ARGS__))
+#define error_errno(...) error_failed(error_errno(__VA_ARGS__))
+#define error_memory(err) error_failed(error_memory(err))
+#define error_prefix(...) error_failed(error_prefix(__VA_ARGS__))
+#define error_append(...) error_failed(error_append(__VA_ARGS__))
+
 /* Move `from` to `to`, which is cleared first; `from` is then empty. */
 void error_move(struct error *to, struct error *from);
 

@@ -25,7 +25,7 @@ static void tell(const char *message)
     _cleanup_close_ int fd = -1;
     size_t length;
 
-    if (!notify_wanted() || strlen(path) >= sizeof(address.sun_path))
+    if (!path || !notify_wanted() || strlen(path) >= sizeof(address.sun_path))
         return;
     length = strlen(path);
     memcpy(address.sun_path, path, length);

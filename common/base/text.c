@@ -143,7 +143,7 @@ int text_unhex(const char *text, size_t length, void *ret_bytes)
             return -1;
     }
     for (size_t i = 0; i < length; i++)
-        b[i] = (unsigned char)(hex_value(text[2 * i]) << 4 |
+        b[i] = (unsigned char)(hex_value(text[2 * i]) * 16 +
                                hex_value(text[2 * i + 1]));
     return 0;
 }

@@ -27,7 +27,7 @@ static int grow(struct extent_list *list, struct error *err)
 int extent_append(struct extent_list *list, uint64_t offset, uint64_t length,
                   enum extent_kind kind, struct error *err)
 {
-    struct extent *last = list->count ? &list->items[list->count - 1] : NULL;
+    struct extent *last = NULL;
     uint64_t end = 0;
 
     if (length == 0)
@@ -37,15 +37,17 @@ int extent_append(struct extent_list *list, uint64_t offset, uint64_t length,
                          "extent of %" PRIu64 " bytes at %" PRIu64
                          " passes the end of every disk",
                          length, offset);
-    if (last && offset < extent_end(last))
-        return error_set(err, ERR_INPUT,
-                         "extent at %" PRIu64 " starts before %" PRIu64
-                         ", the end of the one before it",
-                         offset, extent_end(last));
-
-    if (last && offset == extent_end(last) && last->kind == (unsigned)kind) {
-        last->length = (end - last->offset) & EXTENT_END_MAX;
-        return 0;
+    if (list->count > 0) {
+        last = &list->items[list->count - 1];
+        if (offset < extent_end(last))
+            return error_set(err, ERR_INPUT,
+                             "extent at %" PRIu64 " starts before %" PRIu64
+                             ", the end of the one before it",
+                             offset, extent_end(last));
+        if (offset == extent_end(last) && last->kind == (unsigned)kind) {
+            last->length = (end - last->offset) & EXTENT_END_MAX;
+            return 0;
+        }
     }
     if (list->count == list->cap && grow(list, err) < 0)
         return -1;
@@ -139,7 +141,6 @@ int extent_widen(const struct extent_list *list, uint64_t gap, uint64_t align,
 {
     for (size_t i = 0; i < list->count; i++) {
         const struct extent *e = &list->items[i];
-        struct extent *last = ret->count ? &ret->items[ret->count - 1] : NULL;
         uint64_t start = e->offset & ~(align - 1);
         /* No overflow: both are far below 2^64. */
         uint64_t end = (extent_end(e) + align - 1) & ~(align - 1);
@@ -150,9 +151,12 @@ int extent_widen(const struct extent_list *list, uint64_t gap, uint64_t align,
                              " passes the end of the disk at %" PRIu64,
                              (uint64_t)e->length, e->offset, size);
         end = MIN_OF(end, size);
-        if (last &&
-            (start <= extent_end(last) || start - extent_end(last) < gap))
-            start = extent_end(last);
+        if (ret->count > 0) {
+            uint64_t before = extent_end(&ret->items[ret->count - 1]);
+
+            if (start <= before || start - before < gap)
+                start = before;
+        }
         if (end > start &&
             extent_append(ret, start, end - start, EXTENT_DATA, err) < 0)
             return -1;

@@ -145,7 +145,7 @@ int zipper_begin(struct zipper *z, const char *name, const uint64_t *size,
 
 const char *zipper_name(const struct zipper *z)
 {
-    return *vec_last(&z->names);
+    return z->names.items[z->names.count - 1];
 }
 
 /* Append to the open entry. */

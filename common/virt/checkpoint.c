@@ -94,8 +94,7 @@ static int get_xml(struct domain *d, const char *name, unsigned flags,
     int found = 0;
 
     call_arg(call, 0, name);
-    if (call)
-        call->flags = flags;
+    call_flags(call, flags);
     found = call_wait(call, CALL_ASK, 0, err);
     if (found > 0)
         *ret = take(call->text);
@@ -202,16 +201,16 @@ int checkpoint_redefine(struct domain *d, const char *xml, bool validate,
 {
     _cleanup_(checkpoint_free) struct checkpoint c = {0};
     _cleanup_(call_freep) struct call *call = NULL;
+    unsigned flags = VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE;
     int done = 0;
 
     if (checkpoint_parse(xml, &c, err) < 0)
         return -1;
     call = call_new(domain_session(d), d, create_run, "redefine a checkpoint");
     call_arg(call, 0, xml);
-    if (call)
-        call->flags =
-            VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE |
-            (validate ? VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE_VALIDATE : 0);
+    if (validate)
+        flags |= VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE_VALIDATE;
+    call_flags(call, flags);
     done = call_wait(call, CALL_CHANGE, 0, err);
     if (done < 0)
         return error_prefix(err, "checkpoint '%s'", c.name);
@@ -269,8 +268,7 @@ static int remove_one(struct domain *d, const char *name,
 
     call_arg(call, 0, name);
     call_arg(call, 1, description);
-    if (call)
-        call->flags = flags;
+    call_flags(call, flags);
     done = call_wait(call, kind, 0, err);
     return done < 0 ? error_prefix(err, "checkpoint '%s'", name) : done;
 }

@@ -52,8 +52,7 @@ static int open_as(struct session *s, const char *key, bool is_uuid,
         return error_memory(err);
     call = call_new(s, NULL, open_run, "look up the domain");
     call_arg(call, 0, key);
-    if (call)
-        call->flags = is_uuid;
+    call_flags(call, is_uuid);
     if (call_wait(call, is_uuid ? CALL_UNDO : CALL_ASK, 0, err) < 0)
         return -1;
     d->session = s;
@@ -124,8 +123,7 @@ static int get_xml(struct domain *d, unsigned flags, char **ret,
     _cleanup_(call_freep) struct call *call =
         call_new(d->session, d, xml_run, "get the XML");
 
-    if (call)
-        call->flags = flags;
+    call_flags(call, flags);
     if (call_wait(call, CALL_ASK, 0, err) < 0)
         return -1;
     *ret = take(call->text);
@@ -175,8 +173,7 @@ static int ask(struct domain *d, enum question question, struct error *err)
     _cleanup_(call_freep) struct call *call =
         call_new(d->session, d, ask_run, "get the state");
 
-    if (call)
-        call->flags = question;
+    call_flags(call, question);
     return call_wait(call, CALL_ASK, 0, err);
 }
 

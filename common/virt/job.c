@@ -76,6 +76,7 @@ static int prepare(struct call *call, virConnectPtr conn, virDomainPtr domain,
 
     if (virConnectGetLibVersion(conn, &version) < 0)
         return call_fail(call, err);
+    /* NOLINTNEXTLINE(bugprone-branch-clone): old headers lack the flag, 0. */
     *ret_flags = version >= FIRST_TO_PRESERVE ? PRESERVE_FLAG : 0;
     xml = virDomainGetXMLDesc(domain, 0);
     if (!xml)

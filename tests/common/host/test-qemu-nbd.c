@@ -307,7 +307,7 @@ static bool mount_private(const char *kind, const char *options, char *path)
 {
     strcpy(path, scratch_path("mnt"));
     return geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
-           mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
            (mkdir(path, 0700) == 0 || errno == EEXIST) &&
            mount(kind, path, kind, 0, options) == 0;
 }

@@ -410,7 +410,7 @@ int main(void)
     signal(SIGXFSZ, SIG_IGN);
     /* Mounts of this test disappear with it, however it ends. */
     if (geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
-        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0)
         printf("# mounts are not private: %s\n", strerror(errno));
     run_all("/tmp", DIR_AUTO);
     run_all("/tmp", DIR_BUFFERED);

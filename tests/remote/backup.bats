@@ -148,6 +148,10 @@ big_guest() {
     run far_backup --ssh-port 9 -d vm1 -o "$T/b"
     [ "$status" = 1 ]
     [[ $output == *"ssh to '$FAR_IP': "*"port 9: Connection refused"* ]]
+    # Of the option's user, not of the URI's.
+    run far_backup --ssh-user nobody-there -d vm1 -o "$T/b"
+    [ "$status" = 1 ]
+    [[ $output == *"ssh to '$FAR_IP': nobody-there@"*"Permission denied"* ]]
     run lab_run virtnbdbackup -U qemu:///session --ssh-port 9 -d vm1 -o "$T/b"
     [ "$status" = 64 ]
     run lab_run virtnbdbackup -U "qemu+ssh://-oProxyCommand=x/system" -d vm1 -o "$T/b"

@@ -71,17 +71,19 @@ struct run {
     struct chain *old_chain; /* to stdout: what a full or copy is no part of */
     char point_uuid[TEXT_UUID_ROOM];
     char description[CHECKPOINT_DESCRIPTION_ROOM]; /* of the checkpoint */
-    enum level level;   /* what is done; never auto */
-    char *chain_name;   /* NULL: the default chain */
-    char *point;        /* name of the point: virtnbdbackup.0, copy */
-    char *checkpoint;   /* to be made; NULL: none */
-    char *next;         /* the checkpoint that metadata names */
-    int checkpointfd;   /* where descriptions of checkpoints lie */
-    char *runtime_dir;  /* private, on the hypervisor */
-    char *socket;       /* QEMU's, on the hypervisor; over TCP the job's
-                           mark (virt/job), which takes its place */
-    char *scratch_dir;  /* on the hypervisor */
-    char *local_socket; /* where we connect to in its place; NULL: there */
+    enum level level;       /* what is done; never auto */
+    char *chain_name;       /* NULL: the default chain */
+    char *point;            /* name of the point: virtnbdbackup.0, copy */
+    char *checkpoint;       /* to be made; NULL: none */
+    char *next;             /* the checkpoint that metadata names */
+    int checkpointfd;       /* where descriptions of checkpoints lie */
+    char *runtime_dir;      /* private, on the hypervisor */
+    char *socket;           /* QEMU's, on the hypervisor; over TCP the job's
+                               mark (virt/job), which takes its place */
+    char *scratch_dir;      /* on the hypervisor */
+    int64_t scratch_due_ms; /* when its room is looked at next, if it is
+                               another host's */
+    char *local_socket;     /* where we connect to in its place; NULL: there */
     struct run_disk *disks;
     size_t disk_count;
     struct sink *archive;   /* -o -: what goes to stdout; else NULL */

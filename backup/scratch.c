@@ -13,13 +13,18 @@
 #include <sys/statvfs.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 /* Of the whole file system, and at the most. */
 #define RESERVE_SHARE 16
 #define RESERVE_MAX (1ULL << 30)
 
-#define STAT_TIMEOUT_MS 60000
+/* Of another host: how often while the job runs, and for how long at most (a
+ * link that is dead is found out by those who move data).
+ */
+#define THERE_EVERY_MS 1000
+#define THERE_TIMEOUT_MS 10000
 
 uint64_t scratch_reserve_default(uint64_t size)
 {
@@ -48,7 +53,7 @@ static int look(const struct run *run, uint64_t *ret_free,
     return 0;
 }
 
-/* The same on another host, which takes too long to be asked all the time. */
+/* The same on another host. */
 static int look_there(const struct run *run, uint64_t *ret_free,
                       uint64_t *ret_reserve)
 {
@@ -59,7 +64,7 @@ static int look_there(const struct run *run, uint64_t *ret_free,
 
     argv[5] = run->scratch_dir;
     if (!run->remote || !run->scratch_dir ||
-        remote_run(run->remote, argv, STAT_TIMEOUT_MS, &said, &ignored) < 0 ||
+        remote_run(run->remote, argv, THERE_TIMEOUT_MS, &said, &ignored) < 0 ||
         sscanf(said, "%" SCNu64 " %" SCNu64 " %" SCNu64, &free_blocks, &blocks,
                &size) != 3 ||
         size == 0 || blocks > UINT64_MAX / size)
@@ -87,12 +92,26 @@ int scratch_check(const struct run *run, struct error *err)
         run->scratch_dir, text_size(free, left), text_size(reserve, wanted));
 }
 
-int scratch_watch(const struct run *run, struct error *err)
+/* Is it time to ask the other host again? */
+static bool is_due(struct run *run)
+{
+    int64_t now_ms = clock_ms();
+
+    if (now_ms < run->scratch_due_ms)
+        return false;
+    run->scratch_due_ms = now_ms + THERE_EVERY_MS;
+    return true;
+}
+
+int scratch_watch(struct run *run, struct error *err)
 {
     char left[TEXT_SIZE_ROOM], wanted[TEXT_SIZE_ROOM];
     uint64_t free = 0, reserve = 0;
 
-    if (run->powered_off || look(run, &free, &reserve) < 0 || free >= reserve)
+    if (run->powered_off || (run->remote && !is_due(run)) ||
+        (run->remote ? look_there(run, &free, &reserve)
+                     : look(run, &free, &reserve)) < 0 ||
+        free >= reserve)
         return 0;
     return error_set_code(
         err, ERR_SYSTEM, ENOSPC,

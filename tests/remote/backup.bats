@@ -8,7 +8,10 @@ load ../lib/remote
 
 setup_file() { far_setup_file; }
 setup() { far_setup; }
-teardown() { far_teardown; }
+teardown() {
+    [ -z "${MOUNTED:-}" ] || far_run umount -l "$MOUNTED" || true
+    far_teardown
+}
 teardown_file() { far_teardown_file; }
 
 far_backup() {
@@ -82,6 +85,42 @@ big_guest() {
     far_leftovers
     none "$FAR_ROOT/pwned" "$FAR_ROOT/root/pwned"
     find "$LAB" "$FAR_ROOT$LAB/far" -name pwned | lacks .
+}
+
+# covers: C10:FID
+@test "scratch space runs out there: the job ends before the guest is hurt" {
+    local i level
+    # Before QEMU starts, which keeps the mounts of then.
+    far_run mkdir "$FAR_DISKS/scratch"
+    far_run mount -t tmpfs -o size=32m,mode=777 none "$FAR_DISKS/scratch"
+    MOUNTED=$FAR_DISKS/scratch
+    far lab_domain vm1 vda=a.qcow2,size=64M
+    far lab_write vm1 vda 0x11 0 32M
+    far_backup -d vm1 -l full -o "$T/b"
+    far_baseline
+    for level in full inc diff; do
+        far lab_write vm1 vda 0x22 0 32M
+        lab_run cp -r "$T/b" "$T/$level"
+        [ $level != full ] || rm -r "$T/$level"
+        lab_spawn virtnbdbackup -n -U "$FAR_URI" --bwlimit 1M -d vm1 -l $level \
+            $([ $level != full ] || echo --chain other) -o "$T/$level" \
+            --scratchdir "$FAR_DISKS/scratch" --scratch-reserve 20M 2>"$T/err"
+        until ls "$T/$level"/*.data.partial >/dev/null 2>&1; do
+            kill -0 "$LAB_PID" || { cat "$T/err"; return 1; }
+        done
+        for ((i = 0; i < 16; i++)); do
+            far lab_write vm1 vda 0x77 "${i}M" 1M
+        done
+        status=0
+        wait "$LAB_PID" || status=$?
+        cat "$T/err"
+        [ "$status" = 1 ]
+        grep "ended before the guest runs out of space" "$T/err"
+        [ "$(far lab_virsh domstate vm1)" = running ]
+        far lab_virsh domblkerror vm1 | grep 'No errors'
+        none "$T/$level"/*.partial
+        far_leftovers
+    done
 }
 
 @test "more powered-off disks than sessions that sshd grants" {

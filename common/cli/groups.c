@@ -11,9 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/macro.h"
 #include "base/redact.h"
 #include "cli/exit.h"
+
+/* Bytes of a word that a message repeats, and a zero. */
+#define SHOWN_MAX 256
 
 enum {
     KEY_QUIET = 0x300,
@@ -109,13 +113,13 @@ void cli_parse_command(const struct argp *argp, int argc, char **argv,
 
 const char *cli_shown(const char *word)
 {
-    static char *kept[2];
+    static char kept[2][SHOWN_MAX];
     static unsigned turn;
-    char **slot = &kept[turn++ % array_size(kept)];
+    char *shown = kept[turn++ % array_size(kept)];
+    _cleanup_free_ char *redacted = redact_word(word);
 
-    free(*slot);
-    *slot = redact_word(word);
-    return *slot ? *slot : "***";
+    snprintf(shown, SHOWN_MAX, "%s", redacted ? redacted : "***");
+    return shown;
 }
 
 /* Digits, maybe with a minus in front, and nothing else? */

@@ -43,8 +43,8 @@ void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 void cli_parse_command(const struct argp *argp, int argc, char **argv,
                        void *input);
 
-/* A word of the command line as a message may show it: without secrets.  Good
- * until the second call from now.
+/* A word of the command line as a message may show it: without secrets, and cut
+ * off where it is long.  Good until the second call from now.
  */
 const char *cli_shown(const char *word);
 

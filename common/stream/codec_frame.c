@@ -53,17 +53,20 @@ static int check_blocks(const unsigned char *in, size_t len, size_t *at,
         in[CODEC_FLG_AT] & CODEC_FLG_BLOCK_CHECKSUM ? CODEC_SUM_SIZE : 0;
 
     for (;;) {
-        const unsigned char *data = in + *at + 4;
+        const unsigned char *data;
+        uint32_t word;
         size_t length;
 
         if (len - *at < 4)
             return refuse(err);
-        length = codec_get32(in + *at) & ~CODEC_NOT_COMPRESSED;
+        word = codec_get32(in + *at);
         *at += 4;
-        if (length == 0)
+        if (word == 0) /* not a block that holds nothing, which goes on */
             return 0;
+        length = word & ~CODEC_NOT_COMPRESSED;
         if (length > len - *at || extra > len - *at - length)
             return refuse(err);
+        data = in + *at;
         if (extra && codec_get32(data + length) != sum_of(data, length))
             return refuse(err);
         *at += length + extra;
@@ -82,10 +85,12 @@ int codec_frame_check(const void *frame, size_t len, const void *plain,
     if (len < at || head_sum(in, at) != in[at - 1] ||
         check_blocks(in, len, &at, err) < 0)
         return refuse(err);
-    if (!(in[CODEC_FLG_AT] & CODEC_FLG_CONTENT_CHECKSUM))
-        return 0;
-    if (len - at < CODEC_SUM_SIZE ||
-        codec_get32(in + at) != sum_of(plain, plain_len))
-        return refuse(err);
-    return 0;
+    if (in[CODEC_FLG_AT] & CODEC_FLG_CONTENT_CHECKSUM) {
+        if (len - at < CODEC_SUM_SIZE ||
+            codec_get32(in + at) != sum_of(plain, plain_len))
+            return refuse(err);
+        at += CODEC_SUM_SIZE;
+    }
+    /* Or the library has read the blocks otherwise. */
+    return at == len ? 0 : refuse(err);
 }

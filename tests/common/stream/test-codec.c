@@ -160,6 +160,36 @@ static void test_same_as_library(void)
     }
 }
 
+/* A block that holds nothing, and behind it one whose checksum is wrong: the
+ * library goes on at the first, and so do we.
+ */
+static void test_empty_block(void)
+{
+    static const unsigned char blocks[] = {
+        0,    0,    0,    0x80, 0x05, 0x5d, 0xcc, 0x02, /* XXH32 of nothing */
+        4,    0,    0,    0x80, 'a',  'b',  'c',  'd',
+        0xef, 0xbe, 0xad, 0xde, 0,    0,    0,    0};
+    _cleanup_error_ struct error err = ERROR_INIT;
+    _cleanup_(codec_freep) struct codec *c = codec_new(&err);
+    LZ4F_preferences_t p = LZ4F_INIT_PREFERENCES;
+    LZ4F_cctx *encoder = NULL;
+    unsigned char frame[LZ4F_HEADER_SIZE_MAX + sizeof(blocks)];
+    char out[4];
+    size_t len;
+
+    p.frameInfo.blockMode = LZ4F_blockIndependent;
+    p.frameInfo.blockChecksumFlag = LZ4F_blockChecksumEnabled;
+    p.frameInfo.contentSize = sizeof(out);
+    REQUIRE(c && !LZ4F_isError(
+                     LZ4F_createCompressionContext(&encoder, LZ4F_VERSION)));
+    len = LZ4F_compressBegin(encoder, frame, sizeof(frame), &p);
+    LZ4F_freeCompressionContext(encoder);
+    memcpy(frame + len, blocks, sizeof(blocks));
+    CHECK_FAILS(
+        codec_decode(c, frame, len + sizeof(blocks), out, sizeof(out), &err),
+        &err, "checksum");
+}
+
 static void test_largest(void)
 {
     check_roundtrip(CODEC_PLAIN_MAX, 1);
@@ -442,6 +472,7 @@ int main(void)
     RUN(test_no_blocks);
     RUN(test_roundtrip);
     RUN(test_same_as_library);
+    RUN(test_empty_block);
     RUN(test_largest);
     RUN(test_reuse);
     RUN(test_encode_refused);

@@ -11,6 +11,7 @@
 #include "base/stop.h"
 #include "quiesce.h"
 #include "recover.h"
+#include "scratch.h"
 #include "there.h"
 #include "virt/job.h"
 
@@ -19,6 +20,7 @@
 
 /* For as long a failure waits for its reason. */
 #define EXPLAIN_MS 2000
+#define EXPLAIN_ENDED_MS 300
 #define EXPLAIN_STEP_MS 50
 
 static const char *parent_name(const struct run *run, const struct run_disk *d)
@@ -206,10 +208,15 @@ static enum ending look_why(struct run *run)
  */
 static enum ending wait_for_why(struct run *run)
 {
-    int64_t until_ms = clock_ms() + EXPLAIN_MS;
+    /* Once we have ended the job libvirt knows what there is to know. */
+    int64_t until_ms =
+        clock_ms() + (run->ended_early ? EXPLAIN_ENDED_MS : EXPLAIN_MS);
     enum ending why = look_why(run);
+    _cleanup_error_ struct error ignored = ERROR_INIT;
 
+    /* A job that still runs must not be left alone with its scratch files. */
     while ((why == GOES_ON || why == JOB_ENDED) && clock_ms() < until_ms &&
+           scratch_watch(run, &ignored) == 0 &&
            stop_wait(-1, EXPLAIN_STEP_MS) == STOP_TIMEOUT)
         why = look_why(run);
     return why;

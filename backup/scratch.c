@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/text.h"
 
 /* Of the whole file system, and at the most. */
@@ -24,11 +25,17 @@
  * link that is dead is found out by those who move data).
  */
 #define THERE_EVERY_MS 1000
-#define THERE_TIMEOUT_MS 10000
+#define THERE_TIMEOUT_MS 3000
 
 uint64_t scratch_reserve_default(uint64_t size)
 {
     return MIN_OF(size / RESERVE_SHARE, RESERVE_MAX);
+}
+
+static bool is_unwanted(const struct run *run)
+{
+    return run->options->scratch_reserve_given &&
+           run->options->scratch_reserve == 0;
 }
 
 static uint64_t reserve_of(const struct run *run, uint64_t size)
@@ -79,7 +86,7 @@ int scratch_check(const struct run *run, struct error *err)
     char left[TEXT_SIZE_ROOM], wanted[TEXT_SIZE_ROOM];
     uint64_t free = 0, reserve = 0;
 
-    if (run->powered_off || run->disk_count == 0 ||
+    if (run->powered_off || run->disk_count == 0 || is_unwanted(run) ||
         (look(run, &free, &reserve) < 0 &&
          look_there(run, &free, &reserve) < 0) ||
         free >= reserve)
@@ -92,15 +99,23 @@ int scratch_check(const struct run *run, struct error *err)
         run->scratch_dir, text_size(free, left), text_size(reserve, wanted));
 }
 
-/* Is it time to ask the other host again? */
-static bool is_due(struct run *run)
+/* Ask the other host if it is time again.  Nothing else happens meanwhile, so
+ * it is let alone for as long behind each answer.
+ */
+static int look_there_sometimes(struct run *run, uint64_t *ret_free,
+                                uint64_t *ret_reserve)
 {
-    int64_t now_ms = clock_ms();
+    int r;
 
-    if (now_ms < run->scratch_due_ms)
-        return false;
-    run->scratch_due_ms = now_ms + THERE_EVERY_MS;
-    return true;
+    if (clock_ms() < run->scratch_due_ms)
+        return -1;
+    r = look_there(run, ret_free, ret_reserve);
+    if (r < 0 && run->scratch_due_ms == 0)
+        log_warning("'%s' does not say how much room there is for scratch "
+                    "files: nobody looks after it",
+                    remote_name(run->remote));
+    run->scratch_due_ms = clock_ms() + THERE_EVERY_MS;
+    return r;
 }
 
 int scratch_watch(struct run *run, struct error *err)
@@ -108,8 +123,8 @@ int scratch_watch(struct run *run, struct error *err)
     char left[TEXT_SIZE_ROOM], wanted[TEXT_SIZE_ROOM];
     uint64_t free = 0, reserve = 0;
 
-    if (run->powered_off || (run->remote && !is_due(run)) ||
-        (run->remote ? look_there(run, &free, &reserve)
+    if (run->powered_off || is_unwanted(run) ||
+        (run->remote ? look_there_sometimes(run, &free, &reserve)
                      : look(run, &free, &reserve)) < 0 ||
         free >= reserve)
         return 0;

@@ -176,6 +176,8 @@ void sandbox_no_core(void)
      * for a handler that must not be called, too (fs/coredump.c).  The hard
      * limit stays: a libvirtd that we wake up may raise its own again.
      */
-    limit.rlim_cur = MIN_OF(limit.rlim_max, 1);
+    if (limit.rlim_max == 0)
+        limit.rlim_max = 1; /* root may */
+    limit.rlim_cur = 1;
     (void)!setrlimit(RLIMIT_CORE, &limit);
 }

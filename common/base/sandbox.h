@@ -37,9 +37,10 @@ enum sandbox_kind {
 must_check int sandbox_enter(enum sandbox_kind kind, const char *const *paths,
                              struct error *err);
 
-/* No core dump of this process, or of what it starts, is written from now on:
- * it would hold what the disks hold, and passwords.  Debuggers are not kept
- * out, as PR_SET_DUMPABLE would do.
+/* No core dump of this process, or of what it starts, is written from now on
+ * (by others than root, if the hard limit was 0, a handler is given one all the
+ * same): it would hold what the disks hold, and passwords.  Debuggers are not
+ * kept out, as PR_SET_DUMPABLE would do.
  */
 void sandbox_no_core(void);
 

@@ -202,7 +202,7 @@ static int parse_level(struct argp_state *state, const char *word,
     if (!o->auto_level && !level_parse(word, &o->level))
         argp_error(state,
                    "level '%s' is unknown; use copy, full, inc, diff or auto",
-                   word);
+                   cli_shown(word));
     return 0;
 }
 

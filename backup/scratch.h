@@ -27,8 +27,8 @@ uint64_t scratch_reserve_default(uint64_t size);
 must_check int scratch_check(const struct run *run, struct error *err);
 
 /* Is there still?  ERR_SYSTEM, code ENOSPC: no, the job has to end now.  Where
- * nobody can tell (no shell is at the other end) it is 0.  Another host is asked
- * once a second, whatever the ticks.
+ * nobody can tell (no shell is at the other end) it is 0.  Another host is
+ * asked once a second, whatever the ticks.
  */
 must_check int scratch_watch(struct run *run, struct error *err);
 

@@ -189,7 +189,7 @@ static void parse_target(struct argp_state *state, const char *arg,
         if (o->targets[i].disk_length == t.disk_length &&
             strncmp(o->targets[i].disk, t.disk, t.disk_length) == 0)
             argp_error(state, "two targets for one disk: '%s' and '%s'",
-                       o->targets[i].disk, arg);
+                       cli_shown(o->targets[i].disk), cli_shown(arg));
     if (o->target_count == TARGETS_MAX)
         argp_error(state, "at most %d targets at a time", TARGETS_MAX);
     o->targets[o->target_count++] = t;

@@ -32,8 +32,10 @@ int transport_choose(const struct cli_transport *wanted, const char *host,
     if (wanted->tls &&
         cli_transport_certificates(wanted, &ret->tls_dir, err) < 0)
         return -1;
-    return tcp_names_choose(wanted->nbd_ip, host, wanted->tls, &ret->names,
-                            err);
+    if (tcp_names_choose(wanted->nbd_ip, host, wanted->tls, &ret->names, err) <
+        0)
+        return -1;
+    return tcp_names_pin(&ret->names, err);
 }
 
 static int serve_tcp(const struct transport *t, const char *path,

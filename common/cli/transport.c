@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "cli/groups.h"
 
 enum { KEY_TLS = 0x600, KEY_TLS_CERT };
 
@@ -37,7 +38,7 @@ static void parse_port(struct argp_state *state, const char *arg,
 
     if (text_u64(arg, &port) < 0 || port < 1 || port > UINT16_MAX)
         argp_error(state, "--nbd-port takes a number from 1 to 65535, not '%s'",
-                   arg);
+                   cli_shown(arg));
     t->nbd_port = (uint16_t)port;
 }
 

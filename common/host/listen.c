@@ -56,6 +56,13 @@ int listen_tcp(const char *host, uint16_t port, struct listen_address *ret,
     return 0;
 }
 
+void listen_text(const struct listen_address *address, char *ret_text)
+{
+    if (getnameinfo((const struct sockaddr *)&address->storage, address->length,
+                    ret_text, LISTEN_TEXT_SIZE, NULL, 0, NI_NUMERICHOST) != 0)
+        ret_text[0] = '\0';
+}
+
 bool listen_is_local(const struct listen_address *address)
 {
     struct sockaddr_in four;

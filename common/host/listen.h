@@ -35,6 +35,10 @@ must_check int listen_unix(const char *path, struct listen_address *ret,
 must_check int listen_tcp(const char *host, uint16_t port,
                           struct listen_address *ret, struct error *err);
 
+/* The address as a number, into LISTEN_TEXT_SIZE bytes; "" of a Unix socket. */
+#define LISTEN_TEXT_SIZE 64
+void listen_text(const struct listen_address *address, char *ret_text);
+
 /* Can it be reached from this machine only? */
 bool listen_is_local(const struct listen_address *address);
 

@@ -21,28 +21,47 @@ static bool is_wildcard(const char *address)
 }
 
 /* Who may read what is sent, and who may connect? */
-static int warn(const struct tcp_names *n, struct error *err)
+static void warn(const struct tcp_names *n,
+                 const struct listen_address *address)
 {
-    bool everywhere = is_wildcard(n->bind);
-    struct listen_address address;
-
-    if (listen_tcp(everywhere ? n->host : n->bind, 0, &address, err) < 0)
-        return error_prefix(err, "--nbd-ip");
-    if (everywhere || !listen_is_local(&address))
+    if (is_wildcard(n->bind) || !listen_is_local(address))
         log_warning("the data travels unencrypted, and whoever reaches '%s' "
                     "can get at the disks meanwhile; --tls prevents both",
                     n->bind);
-    return 0;
 }
 
 int tcp_names_choose(const char *wanted, const char *home, bool encrypted,
                      struct tcp_names *ret, struct error *err)
 {
+    struct listen_address address;
+
     ret->bind = strdup(wanted ? wanted : home);
     ret->host = strdup(wanted && !is_wildcard(wanted) ? wanted : home);
     if (!ret->bind || !ret->host)
         return error_memory(err);
-    return encrypted ? 0 : warn(ret, err);
+    if (listen_tcp(ret->host, 0, &address, err) < 0)
+        return wanted && !is_wildcard(wanted)
+                   ? error_prefix(err, "--nbd-ip")
+                   : error_append(err, "; an address that leads to it is named "
+                                       "by --nbd-ip");
+    if (!encrypted)
+        warn(ret, &address);
+    return 0;
+}
+
+int tcp_names_pin(struct tcp_names *names, struct error *err)
+{
+    char text[LISTEN_TEXT_SIZE];
+    struct listen_address address;
+
+    if (is_wildcard(names->bind))
+        return 0;
+    if (listen_tcp(names->bind, 0, &address, err) < 0)
+        return -1;
+    listen_text(&address, text);
+    free(names->bind);
+    names->bind = strdup(text);
+    return names->bind ? 0 : error_memory(err);
 }
 
 int tcp_no_port(const char *bind, uint16_t wanted, struct error *err)

@@ -41,6 +41,11 @@ must_check int tcp_names_choose(const char *wanted, const char *home,
                                 bool encrypted, struct tcp_names *ret,
                                 struct error *err);
 
+/* Have the server listen at the address that its name has here: there it may
+ * have another, at which we would meet somebody else's server.
+ */
+must_check int tcp_names_pin(struct tcp_names *names, struct error *err);
+
 /* qemu_nbd_start() over TCP at the address `bind`: at port `wanted`, or, if
  * that is 0, the first one that is free.  `options` says the rest.  ERR_BUSY:
  * it, or all of them, are taken, and what to do.

@@ -118,8 +118,20 @@ guest() {
     grep -q "belongs to no option" "$LAB/out"
     silent
     said restore -i "$T/b" -o verify "$uri"
+    grep -q "belongs to no option" "$LAB/out"
     silent
     said restore -i "$T/b" -o "$T/r" --target "vda=x$uri"
+    grep -q "takes DISK=PLACE" "$LAB/out"
+    silent
+    said restore -i "$T/b" -o "$T/r" --target "vda=nbd://me:$CANARY@somewhere/x" \
+        --target "vda=nbds://$CANARY@somewhere/x"
+    grep -q "two targets for one disk" "$LAB/out"
+    silent
+    said backup -d vm1 -l "$uri" -o "$T/b" -P "$uri"
+    grep -q "is unknown" "$LAB/out"
+    silent
+    said backup -d vm1 -l full -o "$T/b" -P "$uri"
+    grep -q "takes a number" "$LAB/out"
     silent
 }
 

@@ -140,7 +140,9 @@ forge() {
         -b execve -e inject=sendto,sendmsg,write:delay_exit=3000 \
         virtnbdrestore -n -L "$LAB/restore.log" -U "$FAR_URI" -i "$T/b" \
         -o "$FAR_DISKS/r"
-    until far_run pgrep -x qemu-nbd >/dev/null; do
+    # While data flows into the image.
+    until [ -n "$(find "$FAR_ROOT$FAR_DISKS/r" -name a.qcow2 -size +1M \
+        2>/dev/null)" ]; do
         kill -0 "$LAB_PID"
     done
     far_run ss -Hltn | sort >"$LAB/ports"

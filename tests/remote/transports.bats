@@ -406,6 +406,32 @@ far_set() {
     not_restored "--tls needs a certificate to show" --tls --tls-cert "$mixed"
 }
 
+@test "a restore over TCP: a port that is taken there" {
+    local other status=0
+    far_set
+    far_run python3 -c '
+import signal, socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind((sys.argv[1], 10809))
+s.listen()
+signal.pause()' "$FAR_IP" 3>&- &
+    other=$!
+    until far_run ss -Hltn | grep -q ':10809 '; do
+        kill -0 "$other"
+    done
+    far_restore -I "$FAR_IP" -P 10809 2>"$LAB/said" || status=$?
+    far_restore -v -I "$FAR_IP"
+    far_run pkill -f 'signal\.pause'
+    wait "$other" || true
+    cat "$LAB/said"
+    [ "$status" = 1 ]
+    grep "port 10809 of '$FAR_IP' is taken: choose another --nbd-port" "$LAB/said"
+    same "$FAR_ROOT$FAR_DISKS/r/a.qcow2" "$LAB/vda.raw"
+    far_run rm "$FAR_DISKS"/r/{a.qcow2,vmconfig.xml}
+    far_leftovers
+}
+
 # covers: B2:R
 @test "a restore with TLS, ended in the middle: nothing is left there" {
     local how status
@@ -417,14 +443,14 @@ far_set() {
             virtnbdrestore -n -L "$LAB/restore.log" -U "$FAR_URI" -i "$T/b" \
             -o "$FAR_DISKS/r" --tls --tls-cert "$GOOD"
         until far_run ss -Hltn | grep -q ':10809 '; do
-            kill -0 "$LAB_PID" || break
+            kill -0 "$LAB_PID" || return 1
         done
-        far_run ss -Hltn
         lab_processes | awk '/[v]irtnbdrestore -n/ && !/strace/ { print $1 }' |
             xargs -r kill "-$how" || true
         wait "$LAB_PID" || status=$?
         echo "$how: $status"
-        [ "$status" != 0 ]
+        # (strace ends as what it traces.)
+        [ "$status" = $((128 + $(kill -l "$how"))) ]
         far_leftovers
         lab_leftovers
         [ -z "$(ls -A "$FAR_ROOT$FAR_DISKS/r")" ]

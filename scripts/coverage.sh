@@ -5,7 +5,7 @@
 #
 # usage: scripts/coverage.sh BUILD_DIRECTORY [SUITE...]
 #
-# Runs the suites (unit, virt and cli, which use the programs) in a build of its
+# Runs the suites (unit, virt, cli and faults) in a build of its
 # own that counts, and prints what gcovr makes of it; the same to look at is
 # BUILD_DIRECTORY/coverage.html.  Exit status 0: at least 90 % of the lines and
 # 80 % of the branches.
@@ -14,7 +14,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 build=$1
 shift
-[ $# -gt 0 ] || set -- unit virt cli
+[ $# -gt 0 ] || set -- unit virt cli faults
 
 scripts/build.sh "$build" -Db_coverage=true -Doptimization=0 || exit 1
 # The programs run as other users, too, and all of them write there.

@@ -92,6 +92,8 @@ Host *
 SSH
     : >"$dir/more_config"
     chown "$LAB_USER" "$dir" "$dir"/{id,known_hosts,ssh_config,more_config}
+    # ssh insists on it, whatever the umask.
+    chmod 600 "$dir"/{id,ssh_config,more_config}
     cat >"$LAB/bin/ssh" <<SSH
 #!/bin/sh
 exec /usr/bin/ssh -F $dir/ssh_config "\$@"

@@ -202,7 +202,6 @@ teardown_file() { cli_teardown_file; }
     map_clean
 }
 
-# covers: B2:M B3:M H6:M B8:M
 # Does nohup keep the hang-up from us?  Then it is not ours to take.
 hup_is_ignored() {
     local mask
@@ -210,6 +209,7 @@ hup_is_ignored() {
     [ $((0x$mask & 1)) = 1 ]
 }
 
+# covers: B2:M B3:M H6:M B8:M
 @test "ended by any signal as intended: status 0, nothing left" {
     local signal
     for signal in INT TERM HUP QUIT; do

@@ -50,7 +50,8 @@ static bool target_is_plain(const char *target)
                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     size_t length = strlen(target);
 
-    return length > 0 && length <= TARGET_MAX && strspn(target, good) == length;
+    return length > 0 && length <= TARGET_MAX && target[0] != '-' &&
+           strspn(target, good) == length;
 }
 
 /* The reason not to back this disk up, or NULL; a static text. */

@@ -125,6 +125,7 @@ static void test_refused(void)
         {DOMAIN("<disk><target dev='../x'/></disk>"), "no plain name"},
         {DOMAIN("<disk><target dev='a/b'/></disk>"), "no plain name"},
         {DOMAIN("<disk><target dev='a.b'/></disk>"), "no plain name"},
+        {DOMAIN("<disk><target dev='-vda'/></disk>"), "no plain name"},
         {DOMAIN("<disk><target dev='vda'/></disk>"
                 "<disk><target dev='vda'/></disk>"),
          "two disks 'vda'"},

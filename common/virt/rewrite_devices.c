@@ -82,11 +82,27 @@ static void rewrite_mac(struct rewriting *r, struct xml_node *interface,
     xml_set(r->xml, mac, "address", text);
 }
 
+/* libvirt looks at the first one of each name; a second must not take its place
+ * when that is dropped.
+ */
+static void keep_first(struct xml_node *node, const char *name)
+{
+    struct xml_node *first = xml_child(node, name), *more;
+
+    while (first && (more = xml_next(first, name)))
+        xml_remove(more);
+}
+
 static void rewrite_interface(struct rewriting *r, struct xml_node *interface,
                               unsigned number)
 {
-    struct xml_node *source = xml_child(interface, "source");
+    static const char *const single[] = {"mac", "source", "target",
+                                         "virtualport"};
+    struct xml_node *source = NULL;
 
+    for (size_t i = 0; i < array_size(single); i++)
+        keep_first(interface, single[i]);
+    source = xml_child(interface, "source");
     if (rewrite_attr_is(interface, "type", "network")) {
         xml_unset(source, "portid");
         xml_unset(source, "bridge");

@@ -5,7 +5,8 @@
 
 SHELL = /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: all help demo check soak fuzz tsan lint valgrind coverage bench install deb rpm clean format
+.PHONY: all help demo check soak fuzz tsan lint valgrind coverage bench \
+    install deb rpm clean format
 
 # Installed below this prefix; DESTDIR is honoured too.
 prefix =
@@ -153,4 +154,5 @@ format:
 	    clang-format-14 -i {} +
 
 clean:
-	rm -rf build build-analyzer build-check build-clang build-coverage build-fuzz build-lint build-tsan dist
+	rm -rf build build-analyzer build-check build-clang build-coverage \
+	    build-fuzz build-lint build-tsan dist

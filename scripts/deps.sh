@@ -7,10 +7,11 @@
 #
 # A set is a purpose: build (compile and make the man pages), demo (run the
 # demonstration), check (run the test suite), lint (make lint, valgrind and
-# coverage), fuzz (make fuzz), deb and rpm (make packages).  On Debian and its relatives the packages of the sets are looked
-# up; what is missing is installed when we are root, otherwise the one command
-# that installs it is printed on standard output and we fail.  Elsewhere
-# programs and libraries are looked up instead, and what is missing is named.
+# coverage), fuzz (make fuzz), deb and rpm (make packages).  On Debian and its
+# relatives the packages of the sets are looked up; what is missing is installed
+# when we are root, otherwise the one command that installs it is printed on
+# standard output and we fail.  Elsewhere programs and libraries are looked up
+# instead, and what is missing is named.
 # Nothing is done, and nothing is printed, when nothing is missing.  For check
 # on a Debian, the systems that some tests want are built, too: a virtual
 # machine (tests/lib/guest/build.bash), and a Debian to install our packages in

@@ -5,8 +5,8 @@
 usage: scripts/testlog.py TESTLOG.json [--failed-builds N] [--status N]
 
 Reads the log that `meson test` leaves: one JSON object a line, one line a
-test.  Names what failed and what was skipped and why, single cases of a
-test included, and ends with the line
+test.  Names what failed, with its last words, and what was skipped and why,
+single cases of a test included, and ends with the line
 
     N passed, N failed, N skipped
 
@@ -67,6 +67,14 @@ def skipped_cases(test):
             yield match[1] or "a case", match[2] or "no reason given"
 
 
+def last_words(test):
+    """What a test that failed said of it: TAP's failures, or its end."""
+    lines = [line for stream in ("stdout", "stderr")
+             for line in (test.get(stream) or "").splitlines()]
+    said = [line for line in lines if not re.match(r"ok\b|1\.\.\d", line)]
+    return said[-40:]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("log")
@@ -90,6 +98,8 @@ def main():
         else:
             failed += 1
             print(f"Failed: {name}: {result}")
+            for line in last_words(test):
+                print(f"    {line}")
     if options.status != 0 and failed == 0:
         print(f"meson ended with status {options.status}")
         failed = 1

@@ -54,6 +54,16 @@ END
     grep -q "^Failed: b: $result\$" "$work/out"
 done
 
+# The end of the log is all that one may see: it says why.
+cat >"$work/log" <<'END'
+{"name": "a", "result": "OK"}
+{"name": "b", "result": "ERROR", "stdout": "ok 1 x\n# y is 3\nnot ok 2 y\n"}
+END
+expect 1 '1 passed, 1 failed, 0 skipped' --status 1
+grep -q '^    # y is 3$' "$work/out"
+grep -q '^    not ok 2 y$' "$work/out"
+if grep -q 'ok 1 x' "$work/out"; then failures=$((failures + 1)); fi
+
 # meson died while it wrote the second line.
 printf '{"name": "a", "result": "OK"}\n{"name": "b", "resu' >"$work/log"
 expect 1 '1 passed, 1 failed, 0 skipped'

@@ -194,7 +194,7 @@ static void test_late(void)
 
     REQUIRE(before);
     CHECK_OK(stop_init(&err), &err);
-    CHECK_OK(session_open(NULL, 500, &hasty, &err), &err);
+    CHECK_OK(session_open(NULL, 2000, &hasty, &err), &err);
     REQUIRE(hasty);
     CHECK_OK(domain_open(hasty, "off", &d, &err), &err);
     REQUIRE(d);

@@ -10,6 +10,12 @@
 #include "base/stop.h"
 #include "in-lab.h"
 
+/* Of calls that hang here: long enough for all others on a busy machine. */
+#define DEADLINE_MS 2000
+
+/* By then a call that keeps its deadline is over on any machine. */
+#define AT_LAST 30
+
 static void test_default_uri(void)
 {
     _cleanup_(session_closep) struct session *s = NULL;
@@ -105,7 +111,7 @@ static void test_deadline(void)
     double start = 0;
     pid_t pid = 0;
 
-    CHECK_OK(session_open(NULL, 300, &s, &err), &err);
+    CHECK_OK(session_open(NULL, DEADLINE_MS, &s, &err), &err);
     REQUIRE(s);
     CHECK_OK(domain_open(s, "vm", &d, &err), &err);
     REQUIRE(d);
@@ -114,8 +120,8 @@ static void test_deadline(void)
     CHECK(domain_is_active(d, &err) < 0);
     CHECK_EQ_INT(err.kind, ERR_TIMEOUT);
     CHECK_CONTAINS(error_text(&err), "of domain 'vm'");
-    CHECK_CONTAINS(error_text(&err), "0.3 s");
-    CHECK(seconds() - start < 2);
+    CHECK_CONTAINS(error_text(&err), "2.0 s");
+    CHECK(seconds() - start < AT_LAST);
     error_clear(&err);
     CHECK(domain_is_active(d, &err) < 0);
     error_clear(&err);
@@ -138,7 +144,7 @@ static void test_close_hangs(void)
     pid = daemon_freeze();
     start = seconds();
     session_close(s);
-    CHECK(seconds() - start < 8);
+    CHECK(seconds() - start < AT_LAST);
     kill(pid, SIGCONT);
 }
 
@@ -149,7 +155,7 @@ static int leave_with_a_hanging_call(void)
     struct domain *d = NULL;
     struct error err = ERROR_INIT;
 
-    if (session_open(NULL, 300, &s, &err) < 0 ||
+    if (session_open(NULL, DEADLINE_MS, &s, &err) < 0 ||
         domain_open(s, "vm", &d, &err) < 0)
         return 1;
     daemon_freeze();
@@ -168,7 +174,7 @@ static void test_exit(void)
     pid_t pid = daemon_pid();
 
     CHECK_EQ_INT(status, 42);
-    CHECK(seconds() - start < 5);
+    CHECK(seconds() - start < AT_LAST);
     kill(pid, SIGCONT);
 }
 
@@ -191,7 +197,7 @@ static void test_stop(void)
     pid_t pid = 0;
 
     CHECK_OK(stop_init(&err), &err);
-    CHECK_OK(session_open(NULL, 20000, &s, &err), &err);
+    CHECK_OK(session_open(NULL, 2 * AT_LAST * 1000, &s, &err), &err);
     REQUIRE(s);
     CHECK_OK(domain_open(s, "vm", &d, &err), &err);
     REQUIRE(d);
@@ -201,7 +207,7 @@ static void test_stop(void)
     CHECK(domain_is_active(d, &err) < 0);
     CHECK_EQ_INT(err.kind, ERR_STOPPED);
     CHECK_EQ_INT(err.code, SIGTERM);
-    CHECK(seconds() - start < 2);
+    CHECK(seconds() - start < AT_LAST);
     pthread_join(id, NULL);
     error_clear(&err);
     kill(pid, SIGCONT);

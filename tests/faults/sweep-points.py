@@ -59,8 +59,8 @@ rng = random.Random(f"{seed} {op}")
 
 
 def some(points, how_many):
-    points = sorted(points)
-    rng.shuffle(points)
+    # A call more or less, as threads have it, does not make it another sample.
+    points = sorted(points, key=lambda p: random.Random(f"{seed} {p}").random())
     return points if how_many == "all" else points[:int(how_many)]
 
 

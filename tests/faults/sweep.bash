@@ -130,13 +130,15 @@ begin_anew || exit 1
 for op in "${OPS[@]}"; do
     "trace_$op" || { echo "the first $op does not work"; exit 1; }
 done
+[ -z "$STATE" ] || : >>"$STATE" || exit 1
 for op in "${OPS[@]}"; do
-    points "$op"
-done | /usr/bin/python3 -c '
+    points "$op" || exit 1
+done >"$LAB/drawn"
+/usr/bin/python3 -c '
 import random, sys
 lines = sys.stdin.readlines()
 random.Random(int(sys.argv[1])).shuffle(lines)
-sys.stdout.writelines(lines)' "$SEED" >"$LAB/points"
+sys.stdout.writelines(lines)' "$SEED" <"$LAB/drawn" >"$LAB/points"
 echo "$(wc -l <"$LAB/points") points to try"
 sweep <"$LAB/points"
 for result in "${!counts[@]}"; do

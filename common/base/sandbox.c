@@ -23,6 +23,7 @@
 #include "base/patience.h"
 
 /* Rights of later versions than the first. */
+#define VERSION_MOVES 2 /* before that, all moves to other directories fail */
 #define RIGHT_REFER (1ULL << 13)          /* version 2 */
 #define RIGHT_TRUNCATE (1ULL << 14)       /* version 3 */
 #define RIGHT_TCP (1ULL << 0 | 1ULL << 1) /* version 4: bind, connect */
@@ -132,19 +133,29 @@ static int allow_removal(const struct sandbox *s, const char *const *paths,
     return 0;
 }
 
-int sandbox_enter(enum sandbox_kind kind, const char *const *paths,
-                  struct error *err)
+/* The rules that are the same for all. */
+static int allow_system(const struct sandbox *s, struct error *err)
 {
     static const char *const system[] = {"/usr", "/lib",       "/lib64",
                                          "/etc", "/proc/self", NULL};
     static const char *const nowhere[] = {"/dev/null", "/dev/zero", "/dev/full",
                                           "/dev/tty", NULL};
+
+    if (allow_all(s, system, RIGHTS_READ, err) < 0)
+        return -1;
+    return allow_all(s, nowhere, RIGHTS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE,
+                     err);
+}
+
+int sandbox_prepare(enum sandbox_kind kind, const char *const *paths,
+                    int *ret_fd, struct error *err)
+{
     long v = version();
     struct ruleset rules = choose(kind, v);
     struct sandbox s = {-1, rules.files};
     _cleanup_close_ int fd = -1;
 
-    if (v == 0)
+    if (v < (kind == SANDBOX_WRITER ? VERSION_MOVES : 1))
         return 0;
     fd = (int)syscall(SYS_landlock_create_ruleset, &rules,
                       v >= 4 ? sizeof(rules) : sizeof(rules.files), 0);
@@ -154,16 +165,30 @@ int sandbox_enter(enum sandbox_kind kind, const char *const *paths,
     if (allow_all(&s, paths,
                   kind == SANDBOX_READER ? RIGHTS_READ : RIGHTS_WRITE,
                   err) < 0 ||
-        allow_all(&s, system, RIGHTS_READ, err) < 0 ||
-        allow_all(&s, nowhere, RIGHTS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE,
-                  err) < 0)
+        allow_system(&s, err) < 0)
         return -1;
     if (kind == SANDBOX_WRITER && allow_removal(&s, paths, err) < 0)
         return -1;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        syscall(SYS_landlock_restrict_self, fd, 0) < 0)
-        return error_errno(err, errno, "entering the sandbox");
+    *ret_fd = take_fd(fd);
     return 1;
+}
+
+int sandbox_restrict(int fd)
+{
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return -1;
+    return (int)syscall(SYS_landlock_restrict_self, fd, 0);
+}
+
+int sandbox_enter(enum sandbox_kind kind, const char *const *paths,
+                  struct error *err)
+{
+    _cleanup_close_ int fd = -1;
+    int r = sandbox_prepare(kind, paths, &fd, err);
+
+    if (r > 0 && sandbox_restrict(fd) < 0)
+        return error_errno(err, errno, "entering the sandbox");
+    return r;
 }
 
 void sandbox_no_core(void)

@@ -9,7 +9,8 @@
  * outlive us or to do what we may not.
  *
  * A kernel without Landlock, or one that has it switched off, restricts
- * nothing; older ones restrict less (before 6.7 not the network).
+ * nothing; older ones restrict less (before 6.7 not the network; before 5.19
+ * nobody who writes, since no file could be moved to another directory).
  */
 #ifndef BASE_SANDBOX_H
 #define BASE_SANDBOX_H
@@ -31,9 +32,17 @@ enum sandbox_kind {
     SANDBOX_WRITER,
 };
 
-/* Enter.  `paths` ends with NULL; each is a file or a directory, and one that
- * is not there is left out.  Outcome 1: restricted; 0: this kernel cannot.
+/* Make a sandbox ready, for us or for a child.  `paths` ends with NULL; each is
+ * a file or a directory, and one that is not there is left out.  Outcome 1:
+ * `*ret_fd` is its descriptor, the caller's; 0: this kernel cannot.
  */
+must_check int sandbox_prepare(enum sandbox_kind kind, const char *const *paths,
+                               int *ret_fd, struct error *err);
+
+/* Enter it: 0, or -1 with errno.  Async-signal-safe, and waits for no file. */
+must_check int sandbox_restrict(int fd);
+
+/* Both.  Outcome 1: restricted; 0: this kernel cannot. */
 must_check int sandbox_enter(enum sandbox_kind kind, const char *const *paths,
                              struct error *err);
 

@@ -194,8 +194,11 @@ static int run(const struct nbd_target *target, const char *context,
     _cleanup_free_ char *uri = NULL;
     _cleanup_free_ char *map = text_dup_printf("--map=%s", context);
     const char *argv[] = {"nbdinfo", "--json", map, NULL, NULL};
-    struct spawn_request req = {
-        .argv = argv, .output_max = NBDINFO_OUTPUT_MAX, .die_with_us = true};
+    static const char *const nothing[] = {NULL};
+    struct spawn_request req = {.argv = argv,
+                                .output_max = NBDINFO_OUTPUT_MAX,
+                                .writes = nothing,
+                                .die_with_us = true};
 
     if (!target->socket_path)
         return error_set(err, ERR_INPUT,

@@ -16,6 +16,7 @@
 #include "base/child.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/sandbox.h"
 #include "base/vec.h"
 
 extern char **environ;
@@ -31,12 +32,14 @@ struct launch {
     int in_fd;
     int out_fd;
     int err_fd;
-    int status_fd; /* gets the errno of a failed exec; closed by a good one */
+    int sandbox_fd; /* -1: none */
+    int status_fd;  /* gets the errno of a failed exec; closed by a good one */
 };
 
 static void launch_done(struct launch *l)
 {
     vec_free(&l->env);
+    closep(&l->sandbox_fd);
 }
 
 /* Have `a` and `b` ("NAME=value") the same name? */
@@ -132,7 +135,8 @@ static int place_descriptors(struct launch *l)
 
 static int become(struct launch *l)
 {
-    if (setpgid(0, 0) < 0)
+    if (setpgid(0, 0) < 0 ||
+        (l->sandbox_fd >= 0 && sandbox_restrict(l->sandbox_fd) < 0))
         return -1;
     if (l->req->die_with_us) {
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
@@ -189,14 +193,21 @@ int child_launch(struct child *c, const struct spawn_request *req, int in_fd,
                  int out_fd, struct error *err)
 {
     _cleanup_(launch_done) struct launch l = {
-        .req = req, .in_fd = in_fd, .out_fd = out_fd, .err_fd = c->err_fd};
+        .req = req,
+        .in_fd = in_fd,
+        .out_fd = out_fd,
+        .err_fd = c->err_fd,
+        .sandbox_fd = -1,
+    };
     _cleanup_close_ int status_read = -1;
     _cleanup_close_ int status_write = -1;
     int reason = 0;
     ssize_t n;
     int fds[2];
 
-    if (build_env(&l, err) < 0)
+    if (build_env(&l, err) < 0 ||
+        (req->writes && sandbox_prepare(SANDBOX_WRITER, req->writes,
+                                        &l.sandbox_fd, err) < 0))
         return -1;
     if (pipe2(fds, O_CLOEXEC) < 0)
         return error_errno(err, errno, "creating a pipe");

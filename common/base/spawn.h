@@ -38,6 +38,9 @@ struct spawn_request {
     const char *const *env_add; /* NULL, or "NAME=value" strings, then NULL */
     int stderr_fd;    /* > 0: its stderr goes there, and nothing is kept; stays
                        * ours too */
+    /* Paths, then NULL: it can write below these alone (SANDBOX_WRITER of
+     * base/sandbox), whatever a file makes it do.  NULL: as we can. */
+    const char *const *writes;
     bool die_with_us; /* the kernel kills it when the *thread* that started it
                        * ends, so start it from one that lives long */
 };

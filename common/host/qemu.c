@@ -62,11 +62,12 @@ int qemu_missing_hint(struct error *err)
     return -1;
 }
 
-/* The same program, here or there. */
+/* A program that only looks, here or there: guests write what it reads. */
 static int run_tool(struct remote *on, const char *const *argv, int timeout_ms,
                     char **ret_out, struct error *err)
 {
-    struct spawn_request req = {.argv = argv};
+    static const char *const nothing[] = {NULL};
+    struct spawn_request req = {.argv = argv, .writes = nothing};
 
     if (on)
         return remote_run(on, argv, timeout_ms, ret_out, err);

@@ -86,12 +86,13 @@ static char *build_options(const struct qemu_create *c)
                            c->extended_l2 ? ",extended_l2=on" : "");
 }
 
-/* Run qemu-img, which sees the file `fd` as /dev/fd/3. */
-static int run(const char *const *argv, int fd, int timeout_ms,
-               struct error *err)
+/* Run qemu-img, which sees the file `path`, ours as `fd`, as /dev/fd/3. */
+static int run(const char *const *argv, const char *path, int fd,
+               int timeout_ms, struct error *err)
 {
+    const char *const writes[] = {path, NULL};
     struct spawn_request req = {
-        .argv = argv, .pass_fd = fd, .die_with_us = true};
+        .argv = argv, .pass_fd = fd, .writes = writes, .die_with_us = true};
 
     if (spawn_run(&req, timeout_ms, NULL, NULL, err) < 0)
         return qemu_missing_hint(err);
@@ -142,7 +143,8 @@ static int compress_there(const char *source, const char *path,
     return remote_run(on, mode, CREATE_TIMEOUT_MS, NULL, err);
 }
 
-static int fill(int fd, const struct qemu_create *c, struct error *err)
+static int fill(const char *path, int fd, const struct qemu_create *c,
+                struct error *err)
 {
     _cleanup_free_ char *options = build_options(c);
     char size[24];
@@ -162,7 +164,7 @@ static int fill(int fd, const struct qemu_create *c, struct error *err)
     argv[n++] = "/dev/fd/3";
     if (!c->backing)
         argv[n++] = size;
-    if (run(argv, fd, c->preallocate ? -1 : CREATE_TIMEOUT_MS, err) < 0)
+    if (run(argv, path, fd, c->preallocate ? -1 : CREATE_TIMEOUT_MS, err) < 0)
         return -1;
     /* It rounds up; the file is to be as long as the disk. */
     if (strcmp(c->format, "raw") == 0 &&
@@ -198,7 +200,7 @@ int qemu_img_create(const char *path, const struct qemu_create *create,
     fd = make_file(path, err);
     if (fd < 0)
         return error_prefix(err, "create the image '%s'", path);
-    if (fill(fd, create, err) < 0) {
+    if (fill(path, fd, create, err) < 0) {
         unlink(path);
         return error_prefix(err, "create the image '%s'", path);
     }
@@ -227,7 +229,7 @@ int qemu_img_compress(const char *plain, const char *path,
     fd = make_file(path, err);
     if (fd < 0)
         return error_prefix(err, "compress the image '%s'", path);
-    if (run(argv, fd, -1, err) < 0) {
+    if (run(argv, path, fd, -1, err) < 0) {
         unlink(path);
         return error_prefix(err, "compress the image '%s'", path);
     }

@@ -185,10 +185,13 @@ static void build_argv(const struct qemu_nbd *s, const char *format,
         add_tls(o->tls_dir, argv);
 }
 
-static int run_here(struct qemu_nbd *s, struct words *argv, int listen_fd,
-                    struct error *err)
+/* Whatever is in the image, nothing else is written. */
+static int run_here(struct qemu_nbd *s, bool read_only, struct words *argv,
+                    int listen_fd, struct error *err)
 {
-    struct spawn_request req = {.pass_fd = listen_fd, .die_with_us = true};
+    const char *const writes[] = {read_only ? NULL : s->path, NULL};
+    struct spawn_request req = {
+        .pass_fd = listen_fd, .writes = writes, .die_with_us = true};
 
     words_add(argv, "%s", s->path);
     if (words_end(argv, err) < 0)
@@ -325,7 +328,7 @@ static int start(struct qemu_nbd *s, const char *format,
         return -1;
     s->bound = !options->tcp_host;
     build_argv(s, format, options, &argv);
-    if (run_here(s, &argv, listen_fd, err) < 0)
+    if (run_here(s, options->read_only, &argv, listen_fd, err) < 0)
         return -1;
     /* With ours closed, the end of the server is the end of the socket. */
     closep(&listen_fd);

@@ -37,6 +37,16 @@ static bool can_run(const char *program, const char *argument)
     return spawn_run(&req, -1, NULL, NULL, NULL) == 0;
 }
 
+/* Can a child write to `file` that may write to `place` alone? */
+static bool touches(const char *file, const char *place)
+{
+    const char *const argv[] = {"touch", file, NULL};
+    const char *const writes[] = {place, NULL};
+    const struct spawn_request req = {.argv = argv, .writes = writes};
+
+    return spawn_run(&req, -1, NULL, NULL, NULL) == 0;
+}
+
 /* Bits of what was possible: the process ends with them as its status. */
 static int look(enum sandbox_kind kind, const struct places *p)
 {
@@ -96,9 +106,33 @@ static void test_writer(void)
     check_kind(SANDBOX_WRITER, 1 | 2 | 4 | 16);
 }
 
+/* Only the child is restricted, and it is not we who notice. */
+static void test_child(void)
+{
+    _cleanup_(scratch_done) struct scratch in = SCRATCH_INIT;
+    _cleanup_(scratch_done) struct scratch out = SCRATCH_INIT;
+    char inside[128], outside[128];
+    int fd = -1;
+
+    REQUIRE(scratch_make(&in) == 0 && scratch_make(&out) == 0);
+    if (sandbox_prepare(SANDBOX_WRITER, &(const char *){NULL}, &fd, NULL) == 0) {
+        printf("# this kernel has no Landlock\n");
+        return;
+    }
+    close(fd);
+    snprintf(inside, sizeof(inside), "%s/child", in.path);
+    snprintf(outside, sizeof(outside), "%s/child", out.path);
+    CHECK(touches(inside, in.path));
+    CHECK(!touches(outside, in.path));
+    REQUIRE(unlink(inside) == 0);
+    CHECK(!touches(inside, NULL));
+    CHECK(can_change(&in) && can_change(&out));
+}
+
 int main(void)
 {
     RUN(test_reader);
     RUN(test_writer);
+    RUN(test_child);
     return check_result();
 }

@@ -30,6 +30,7 @@
 #include "cli/exit.h"
 #include "cli/startup.h"
 #include "commit.h"
+#include "confine.h"
 #include "dry.h"
 #include "exports.h"
 #include "extras.h"
@@ -554,10 +555,11 @@ static int report(const struct reports *reports, const struct run *run,
                                                         : status;
 }
 
-static int run_all(struct run *run, int argc, char **argv, struct error *err)
+static int run_all(struct run *run, struct patience_watch *watch, int argc,
+                   char **argv, struct error *err)
 {
     if (open_directory(run, err) < 0 || take_lock(run, err) < 0 ||
-        open_log(run, err) < 0)
+        open_log(run, err) < 0 || confine(run, watch, err) < 0)
         return -1;
     startup_banner(argc, argv);
     return run_checked(run, err);
@@ -583,7 +585,7 @@ int run_backup(const struct backup_options *options, int argc, char **argv,
     if (r == 0)
         r = abandon_watch(&run, &watch, &err);
     if (r == 0)
-        r = run_all(&run, argc, argv, &err);
+        r = run_all(&run, watch, argc, argv, &err);
     if (r == 0 && !run.kept && !run.skipped && !options->kill_only)
         log_summary(&run);
     /* A run that only looked leaves no more behind than one that failed. */

@@ -37,7 +37,8 @@ static void give_up(void *opaque, const char *what, int ms)
 /* Who only reads a set, which anybody may have written, can do no more; who
  * writes a report about it can write there, and nowhere else.
  */
-static int give_up_rights(const struct restore_options *o, struct error *err)
+static int give_up_rights(const struct restore_options *o,
+                          struct patience_watch *watch, struct error *err)
 {
     bool writes = o->action == ACTION_REPORT && strcmp(o->output, "-") != 0;
     _cleanup_free_ char *place =
@@ -52,15 +53,15 @@ static int give_up_rights(const struct restore_options *o, struct error *err)
     r = sandbox_enter(writes ? SANDBOX_WRITER : SANDBOX_READER, paths, err);
     if (r == 0)
         log_debug("this kernel has no Landlock: no sandbox");
-    return r;
+    return r > 0 ? patience_watch_renew(watch, err) : r;
 }
 
 static int act(const struct restore_options *o, struct guardian *guardian,
-               struct error *err)
+               struct patience_watch *watch, struct error *err)
 {
     _cleanup_(backup_set_close) struct backup_set set = BACKUP_SET_INIT;
 
-    if (give_up_rights(o, err) < 0)
+    if (give_up_rights(o, watch, err) < 0)
         return -1;
     if (o->sequence
             ? backup_set_open_sequence(o->input, o->sequence, &set, err) < 0
@@ -77,7 +78,7 @@ static int act(const struct restore_options *o, struct guardian *guardian,
         return verify_set(&set, o, err);
     case ACTION_RESTORE:
     default:
-        return restore_run(o, &set, guardian, err);
+        return restore_run(o, &set, guardian, watch, err);
     }
 }
 
@@ -91,7 +92,7 @@ static int watched_act(const struct restore_options *o,
         r = patience_watch(o->io_seconds * PATIENCE_TIMES * 1000, give_up,
                            (void *)o, &watch, err);
     if (r == 0)
-        r = act(o, guardian, err);
+        r = act(o, guardian, watch, err);
     patience_watch_stop(watch);
     return r;
 }

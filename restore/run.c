@@ -22,6 +22,7 @@
 #include "base/sandbox.h"
 #include "base/stop.h"
 #include "base/text.h"
+#include "cli/result_file.h"
 #include "cli/startup.h"
 #include "host/host.h"
 #include "image.h"
@@ -31,12 +32,14 @@
 #include "staging.h"
 #include "there.h"
 #include "ticker.h"
+#include "virt/session.h"
 #include "vmconfig.h"
 
 struct run {
     const struct restore_options *options;
     const struct backup_set *set;
     struct guardian *guardian;
+    struct patience_watch *watch;
     struct selection selection;
     struct vmconfig config;
     struct place_list places;
@@ -166,28 +169,31 @@ static int make_private(struct run *run, struct error *err)
 }
 
 /* From here on we, and the programs that make images, write where the user said
- * only.  With libvirt to be told of the guest that cannot be: it would start
- * its daemon in the sandbox.  Nor with ssh, which keeps what it knows of hosts;
- * and a socket that the user chose is anywhere.
+ * only.  Not where libvirt's client may start its daemon, which would be in the
+ * sandbox too; nor with ssh, which keeps what it knows of hosts.
  */
 static int give_up_rights(const struct run *run, struct error *err)
 {
     const struct restore_options *o = run->options;
-    const char *paths[TARGETS_MAX + 4] = {run->target, run->runtime_dir,
-                                          "/dev/shm"};
-    size_t count = 3;
+    const char *paths[TARGETS_MAX + 3] = {run->target};
+    _cleanup_free_ char *beside =
+        o->socketfile ? result_file_directory(o->socketfile) : NULL;
+    size_t count = 2;
     int r;
 
-    if (o->define || o->uri || o->socketfile || o->boot_in_place ||
-        run->there.remote)
+    if (o->boot_in_place || run->there.remote ||
+        ((o->define || o->uri) && session_starts_programs(o->uri)))
         return 0;
+    if (o->socketfile && !beside)
+        return error_memory(err);
+    paths[1] = o->socketfile ? beside : run->runtime_dir;
     for (size_t i = 0; i < o->target_count; i++)
         if (o->targets[i].place[0] == '/')
             paths[count++] = o->targets[i].place;
     r = sandbox_enter(SANDBOX_WRITER, paths, err);
     if (r == 0)
-        log_debug("this kernel has no Landlock: no sandbox");
-    return r;
+        log_debug("this kernel has no sandbox for who writes");
+    return r > 0 ? patience_watch_renew(run->watch, err) : r;
 }
 
 static int restore_place(struct run *run, const struct place *p,
@@ -388,12 +394,13 @@ static void run_done(struct run *run)
 
 int restore_run(const struct restore_options *options,
                 const struct backup_set *set, struct guardian *guardian,
-                struct error *err)
+                struct patience_watch *watch, struct error *err)
 {
     _cleanup_(run_done) struct run run = {
         .options = options,
         .set = set,
         .guardian = guardian,
+        .watch = watch,
         .selection = SELECTION_INIT,
         .config = VMCONFIG_INIT,
         .targetfd = -1,

@@ -4,6 +4,7 @@
 #define RESTORE_RUN_H
 
 #include "base/error.h"
+#include "base/patience.h"
 #include "host/guardian.h"
 #include "options.h"
 #include "set.h"
@@ -16,12 +17,14 @@
 
 /* Restore what the options ask for: everything, under final names and
  * durable, or nothing; but for what --target names, whose old contents are lost
- * either way.  Outcome 1: it is there, but something else is not as it should
- * be (log).
+ * either way.  `watch` (or NULL) goes on in a thread with as few rights as we
+ * have then.  Outcome 1: it is there, but something else is not as it should be
+ * (log).
  */
 must_check int restore_run(const struct restore_options *options,
                            const struct backup_set *set,
-                           struct guardian *guardian, struct error *err);
+                           struct guardian *guardian,
+                           struct patience_watch *watch, struct error *err);
 
 /* For guardian_main. */
 int restore_as_guardian(const struct guardian_facts *facts, struct error *err);

@@ -206,8 +206,8 @@ int child_launch(struct child *c, const struct spawn_request *req, int in_fd,
     int fds[2];
 
     if (build_env(&l, err) < 0 ||
-        (req->writes && sandbox_prepare(SANDBOX_WRITER, req->writes,
-                                        &l.sandbox_fd, err) < 0))
+        (req->writes &&
+         sandbox_prepare(SANDBOX_WRITER, req->writes, &l.sandbox_fd, err) < 0))
         return -1;
     if (pipe2(fds, O_CLOEXEC) < 0)
         return error_errno(err, errno, "creating a pipe");

@@ -68,6 +68,7 @@ int patience_longest(const char **ret_what)
 
 struct patience_watch {
     pthread_t thread;
+    bool running;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     bool stop; /* under the mutex */
@@ -116,6 +117,35 @@ static void *watch(void *opaque)
     return NULL;
 }
 
+static int watch_begin(struct patience_watch *w, struct error *err)
+{
+    w->stop = false;
+    if (thread_start(&w->thread, "patience", watch, w, err) < 0)
+        return -1;
+    w->running = true;
+    return 0;
+}
+
+static void watch_end(struct patience_watch *w)
+{
+    if (!w->running)
+        return;
+    {
+        LOCK_SCOPE(&w->mutex);
+        w->stop = true;
+        pthread_cond_signal(&w->changed);
+    }
+    pthread_join(w->thread, NULL);
+    w->running = false;
+}
+
+static void watch_free(struct patience_watch *w)
+{
+    pthread_cond_destroy(&w->changed);
+    pthread_mutex_destroy(&w->mutex);
+    free(w);
+}
+
 int patience_watch(int limit_ms,
                    void (*give_up)(void *opaque, const char *what, int ms),
                    void *opaque, struct patience_watch **ret, struct error *err)
@@ -133,27 +163,26 @@ int patience_watch(int limit_ms,
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&w->changed, &attr);
     pthread_condattr_destroy(&attr);
-    if (thread_start(&w->thread, "patience", watch, w, err) < 0) {
-        pthread_cond_destroy(&w->changed);
-        pthread_mutex_destroy(&w->mutex);
-        free(w);
+    if (watch_begin(w, err) < 0) {
+        watch_free(w);
         return -1;
     }
     *ret = w;
     return 0;
 }
 
+int patience_watch_renew(struct patience_watch *w, struct error *err)
+{
+    if (!w)
+        return 0;
+    watch_end(w);
+    return watch_begin(w, err);
+}
+
 void patience_watch_stop(struct patience_watch *w)
 {
     if (!w)
         return;
-    {
-        LOCK_SCOPE(&w->mutex);
-        w->stop = true;
-        pthread_cond_signal(&w->changed);
-    }
-    pthread_join(w->thread, NULL);
-    pthread_cond_destroy(&w->changed);
-    pthread_mutex_destroy(&w->mutex);
-    free(w);
+    watch_end(w);
+    watch_free(w);
 }

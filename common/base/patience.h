@@ -56,6 +56,13 @@ patience_watch(int limit_ms,
                void (*give_up)(void *opaque, const char *what, int ms),
                void *opaque, struct patience_watch **ret, struct error *err);
 
+/* Go on in a new thread, which has the rights of the calling one: for who has
+ * given some up (base/sandbox).  NULL is fine.  After an error nobody looks any
+ * more, and patience_watch_stop is still to be called.
+ */
+must_check int patience_watch_renew(struct patience_watch *w,
+                                    struct error *err);
+
 /* End it.  Once give_up runs this waits for ever: the process ends there. */
 void patience_watch_stop(struct patience_watch *w);
 

@@ -18,7 +18,8 @@ struct remote;
 
 /* Runtime directories are this and HOST_RUNTIME_DIGITS lower case hex digits.
  */
-#define HOST_RUNTIME_PREFIX "/var/tmp/virtnbdbackup."
+#define HOST_RUNTIME_PARENT "/var/tmp"
+#define HOST_RUNTIME_PREFIX HOST_RUNTIME_PARENT "/virtnbdbackup."
 #define HOST_RUNTIME_DIGITS 16
 
 /* A new name for a runtime directory, so that it can be written down before

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "virt/call.h"
+#include "virt/uri.h"
 
 /* A daemon that is deaf for a minute is gone: libvirt then fails the calls
  * that wait for it, also those that we have given up.
@@ -246,17 +247,40 @@ static const char *default_uri(void)
     return geteuid() == 0 ? "qemu:///system" : "qemu:///session";
 }
 
+const char *session_choose_uri(const char *uri)
+{
+    return uri && uri[0] ? uri : default_uri();
+}
+
+/* The client starts a daemon for who is not root, unless it is told not to. */
+static bool starts_session_daemon(void)
+{
+    const char *told = getenv("LIBVIRT_AUTOSTART");
+
+    return geteuid() != 0 && !(told && strcmp(told, "0") == 0);
+}
+
+bool session_starts_programs(const char *uri)
+{
+    static const char *const none[] = {"", "unix", "tls", "tcp", NULL};
+    _cleanup_(virt_uri_done) struct virt_uri u = {0};
+    const char *text = session_choose_uri(uri);
+
+    /* What is no URI may be an alias of one in libvirt.conf. */
+    if (virt_uri_parse(text, &u, NULL) < 0)
+        return true;
+    for (const char *const *t = none; *t; t++)
+        if (strcmp(u.transport, *t) == 0)
+            return strstr(text, "/session") && starts_session_daemon();
+    return true;
+}
+
 static int connect_run(struct call *call maybe_unused,
                        virConnectPtr conn maybe_unused,
                        virDomainPtr domain maybe_unused,
                        struct error *err maybe_unused)
 {
     return 0; /* the connection is all we wanted */
-}
-
-const char *session_choose_uri(const char *uri)
-{
-    return uri && uri[0] ? uri : default_uri();
 }
 
 int session_open_with(const struct session_options *options,

@@ -45,6 +45,12 @@ struct session_options {
  */
 const char *session_choose_uri(const char *uri);
 
+/* Can libvirt's client start another program on the way to `uri` (as above):
+ * ssh, a command, or the daemon of a user's session?  It would be confined as
+ * we are.  True where that is not known.
+ */
+bool session_starts_programs(const char *uri);
+
 /* Connect.  ERR_LIBVIRT with libvirt's reason, ERR_TIMEOUT, ERR_STOPPED.  No
  * error shows the password.
  */

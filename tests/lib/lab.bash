@@ -91,6 +91,9 @@ lab_start() {
         "HOME=$LAB/home" "XDG_RUNTIME_DIR=$LAB/r" "XDG_CONFIG_HOME=$LAB/c"
         "XDG_CACHE_HOME=$LAB/ca" "XDG_DATA_HOME=$LAB/da" "TMPDIR=$LAB/tmp"
         "LAB=$LAB" "LIBVIRT_DEFAULT_URI=$LAB_URI" "LC_ALL=C" "TZ=UTC"
+        # As in a system's libvirt, whose daemon systemd starts, so that the
+        # programs confine themselves.
+        "LIBVIRT_AUTOSTART=0"
     )
     local name
     for name in ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS TSAN_OPTIONS \
@@ -140,9 +143,9 @@ lab_spawn() {
 }
 
 # lab_virsh ARGUMENT...
-#   virsh in the lab.
+#   virsh in the lab, which starts the daemon if it is not there.
 lab_virsh() {
-    lab_run virsh -q -c "$LAB_URI" "$@"
+    lab_run env LIBVIRT_AUTOSTART=1 virsh -q -c "$LAB_URI" "$@"
 }
 
 # lab_bin FILE...
@@ -444,7 +447,7 @@ lab_snapshot_truth() {
 
 # lab_daemon
 #   Print the process id of the lab's libvirtd (for tests that stop or kill it;
-#   it comes back by itself with the next connection).
+#   it comes back with the next lab_virsh).
 lab_daemon() {
     cat "$LAB/r/libvirt/libvirtd.pid"
 }

@@ -55,7 +55,7 @@ static void leave(void *opaque, const char *what, int ms)
 }
 
 /* The thread ends the process around one that hangs. */
-static void test_watch(void)
+static void check_watch(bool renewed)
 {
     static const char what[] = "hanging";
     pid_t pid = fork();
@@ -64,7 +64,8 @@ static void test_watch(void)
     if (pid == 0) {
         struct patience_watch *w = NULL;
 
-        if (patience_watch(300, leave, (void *)what, &w, NULL) < 0)
+        if (patience_watch(300, leave, (void *)what, &w, NULL) < 0 ||
+            (renewed && patience_watch_renew(w, NULL) < 0))
             _exit(1);
         for (int i = 0; i < 10; i++) { /* long, but never too long */
             PATIENCE_SCOPE("short");
@@ -77,6 +78,16 @@ static void test_watch(void)
     REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
     CHECK(WIFEXITED(status));
     CHECK_EQ_INT(WEXITSTATUS(status), 7);
+}
+
+static void test_watch(void)
+{
+    check_watch(false);
+}
+
+static void test_renewed(void)
+{
+    check_watch(true);
 }
 
 /* Who was stopped and goes on has not waited all the time. */
@@ -122,6 +133,7 @@ int main(void)
     RUN(test_slots);
     RUN(test_many);
     RUN(test_watch);
+    RUN(test_renewed);
     RUN(test_asleep);
     RUN(test_stop);
     return check_result();

@@ -115,7 +115,8 @@ static void test_child(void)
     int fd = -1;
 
     REQUIRE(scratch_make(&in) == 0 && scratch_make(&out) == 0);
-    if (sandbox_prepare(SANDBOX_WRITER, &(const char *){NULL}, &fd, NULL) == 0) {
+    if (sandbox_prepare(SANDBOX_WRITER, &(const char *){NULL}, &fd, NULL) ==
+        0) {
         printf("# this kernel has no Landlock\n");
         return;
     }

@@ -85,7 +85,7 @@ for guest in "$@"; do
     esac || exit 99
 done
 
-lab_run env LAB_RUN="$LAB/run" "${program##*/}"
+lab_run env -u LIBVIRT_AUTOSTART LAB_RUN="$LAB/run" "${program##*/}"
 status=$?
 [ $status = 0 ] || sed 's/^/# /' "$LAB"/guest/*.console 2>/dev/null
 lab_leftovers | sed 's/^/# left over: /'

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "cli/groups.h"
 #include "cli/login.h"
@@ -72,6 +73,14 @@ struct restore_options {
     bool seeded;       /* the user chose it */
     uint64_t buffsize; /* accepted: the size of reads does not change sums */
 };
+
+/* Of a directory that is made for what is restored: private; but who defines
+ * the guest wants to start it, as another user who has to get through.
+ */
+static inline mode_t restore_directory_mode(const struct restore_options *o)
+{
+    return o->define ? 0711 : 0700;
+}
 
 /* Parse the command line; strings are borrowed from argv.  On wrong usage,
  * --help and --version the program ends here with the documented status.

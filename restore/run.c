@@ -80,7 +80,7 @@ static int open_target(struct run *run, struct error *err)
 
     if (there_is_wanted(run->options))
         return open_target_there(run, err);
-    if (dir_make(path, 0700, err) < 0)
+    if (dir_make(path, restore_directory_mode(run->options), err) < 0)
         return -1;
     run->targetfd = dir_open(path, err);
     if (run->targetfd < 0)

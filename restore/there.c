@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,9 +60,12 @@ static int connect_to(const struct restore_options *o, struct there *t,
 int there_open(const struct restore_options *options, struct guardian *guardian,
                const char *fact, struct there *ret, struct error *err)
 {
-    const char *argv[] = {"mkdir",         "-p", "-m", "0700", "--",
-                          options->output, NULL};
+    char mode[8];
+    const char *argv[] = {"mkdir", "-p", "-m", mode, "--", options->output,
+                          NULL};
 
+    snprintf(mode, sizeof(mode), "%04o",
+             (unsigned)restore_directory_mode(options));
     if (check_options(options, err) < 0 ||
         host_runtime_name(&ret->local_dir, err) < 0 ||
         guardian_tell(guardian, fact, ret->local_dir, err) < 0 ||

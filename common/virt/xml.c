@@ -314,6 +314,8 @@ struct xml_node *xml_add(struct xml *x, struct xml_node *parent,
         x->bad_text = true;
         text = NULL;
     }
+    if (!xml_first(parent) && !xmlIsBlankNode(raw(parent)->children))
+        xml_set_content(x, parent, "");
     node = xmlNewTextChild(raw(parent), NULL, BAD_CAST name, BAD_CAST text);
     if (!node)
         x->no_memory = true;

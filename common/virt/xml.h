@@ -91,7 +91,9 @@ bool xml_attr_has_namespace(const struct xml_attribute *a);
 
 /* ---- writing: a lack of memory is remembered and told by xml_write ---- */
 
-/* Append a child element with `text` (NULL: empty) to `parent`. */
+/* Append a child element with `text` (NULL: empty) to `parent`.  Text that
+ * `parent` has instead of children goes: the two would be read in two ways.
+ */
 struct xml_node *xml_add(struct xml *x, struct xml_node *parent,
                          const char *name, const char *text);
 

@@ -79,6 +79,26 @@ static void test_remote(void)
     CHECK(!session_is_remote(s));
 }
 
+static void test_starts_programs(void)
+{
+    static const char *const none[] = {
+        "qemu:///system", "qemu+unix:///system?socket=/a",
+        "qemu+tls://a/system", "qemu+tcp://a/system"};
+    static const char *const some[] = {"qemu+ssh://a/system",
+                                       "qemu+libssh2:///system",
+                                       "qemu+ext:///system?command=x", "alias"};
+
+    for (size_t i = 0; i < array_size(none); i++)
+        CHECK(!session_starts_programs(none[i]));
+    for (size_t i = 0; i < array_size(some); i++)
+        CHECK(session_starts_programs(some[i]));
+    CHECK(session_starts_programs("qemu:///session") == (geteuid() != 0));
+    CHECK(setenv("LIBVIRT_AUTOSTART", "0", 1) == 0);
+    CHECK(!session_starts_programs("qemu:///session"));
+    CHECK(session_starts_programs("qemu+ssh://a/session"));
+    CHECK(unsetenv("LIBVIRT_AUTOSTART") == 0);
+}
+
 /* covers: C4:FID */
 static void test_reconnect(void)
 {
@@ -232,6 +252,7 @@ int main(int argc, char **argv)
     RUN(test_silence);
     RUN(test_dead_uri);
     RUN(test_remote);
+    RUN(test_starts_programs);
     RUN(test_reconnect);
     RUN(test_deadline);
     RUN(test_close_hangs);

@@ -169,13 +169,14 @@ static int make_private(struct run *run, struct error *err)
 }
 
 /* From here on we, and the programs that make images, write where the user said
- * only.  Not where libvirt's client may start its daemon, which would be in the
- * sandbox too; nor with ssh, which keeps what it knows of hosts.
+ * only.  Before libvirt's threads, which would stay free.  Not where its client
+ * may start its daemon, which would be in the sandbox too; nor with ssh, which
+ * keeps what it knows of hosts.
  */
 static int give_up_rights(const struct run *run, struct error *err)
 {
     const struct restore_options *o = run->options;
-    const char *paths[TARGETS_MAX + 3] = {run->target};
+    const char *paths[TARGETS_MAX + 4] = {run->target, HOST_RUNTIME_PARENT};
     _cleanup_free_ char *beside =
         o->socketfile ? result_file_directory(o->socketfile) : NULL;
     size_t count = 2;
@@ -186,7 +187,8 @@ static int give_up_rights(const struct run *run, struct error *err)
         return 0;
     if (o->socketfile && !beside)
         return error_memory(err);
-    paths[1] = o->socketfile ? beside : run->runtime_dir;
+    if (beside)
+        paths[count++] = beside;
     for (size_t i = 0; i < o->target_count; i++)
         if (o->targets[i].place[0] == '/')
             paths[count++] = o->targets[i].place;
@@ -345,14 +347,13 @@ static int run_steps(struct run *run, struct error *err)
 
     if (backup_set_check_strangers(run->set, err) < 0 ||
         choose_point(run, err) < 0 || load_config(run, err) < 0 ||
-        open_target(run, err) < 0)
+        open_target(run, err) < 0 || give_up_rights(run, err) < 0)
         return -1;
     request.target = run->target;
     if (places_choose(&request, &run->places, err) < 0 ||
         plan_machine(run, err) < 0 || choose_names(run, err) < 0 ||
-        make_private(run, err) < 0 || give_up_rights(run, err) < 0 ||
-        fill_places(run, err) < 0 || stop_check(err) < 0 ||
-        publish(run, err) < 0)
+        make_private(run, err) < 0 || fill_places(run, err) < 0 ||
+        stop_check(err) < 0 || publish(run, err) < 0)
         return -1;
     return machine_define(run->machine, err);
 }

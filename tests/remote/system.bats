@@ -19,10 +19,9 @@ teardown() {
 }
 teardown_file() { far_teardown_file; }
 
-# here PROGRAM...: run it on the hypervisor.  (Leaks cannot be looked for across
-# a namespace of processes.)
+# here PROGRAM...: run it on the hypervisor.
 here() {
-    far_run env ASAN_OPTIONS=detect_leaks=0 "$@"
+    far_run env "ASAN_OPTIONS=${ASAN_OPTIONS:-}" "$@"
 }
 
 saves() {
@@ -76,7 +75,7 @@ restores() {
     command -v strace >/dev/null || skip "strace is not installed"
     guest
     writes 1
-    here strace -f -qq -o "$S/trace" \
+    here env ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o "$S/trace" \
         -e trace=landlock_create_ruleset,landlock_restrict_self,execve \
         "$S/bin/virtnbdbackup" -n -d vm1 -l full -o "$S/b"
     grep -q 'landlock_create_ruleset(NULL.*= [2-9]' "$S/trace" ||

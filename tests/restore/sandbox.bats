@@ -30,9 +30,12 @@ saved() {
     backup -d vm1 -l full -o "$T/b"
 }
 
-@test "it is entered" {
+# That all its threads are in it is what LeakSanitizer sees to, which must stop
+# them: not those outside.
+@test "it is entered, also by one that defines the guest" {
     saved
-    watched virtnbdrestore -i "$T/b" -o "$T/r"
+    watched virtnbdrestore -i "$T/b" -o "$T/r" -D
+    lab_virsh domuuid restore_vm1
     grep -q 'landlock_restrict_self(.*= 0' "$LAB/tmp/trace"
     same "$T/r/a.qcow2" "$LAB/truth"
 }

@@ -200,9 +200,9 @@ static int parse_level(struct argp_state *state, const char *word,
 {
     o->auto_level = strcmp(word, "auto") == 0;
     if (!o->auto_level && !level_parse(word, &o->level))
-        argp_error(state,
-                   "level '%s' is unknown; use copy, full, inc, diff or auto",
-                   cli_shown(word));
+        cli_error(state,
+                  "level '%s' is unknown; use copy, full, inc, diff or auto",
+                  cli_shown(word));
     return 0;
 }
 
@@ -219,9 +219,9 @@ static int parse_number(struct argp_state *state, const char *option,
     uint64_t value = 0;
 
     if (text_u64(word, &value) < 0 || value < min || value > max)
-        argp_error(state, "%s takes a number from %llu to %llu, not '%s'",
-                   option, (unsigned long long)min, (unsigned long long)max,
-                   word);
+        cli_error(state, "%s takes a number from %llu to %llu, not '%s'",
+                  option, (unsigned long long)min, (unsigned long long)max,
+                  word);
     return (int)value;
 }
 
@@ -230,8 +230,8 @@ static void set_once(struct argp_state *state, const char **member,
                      const char *value)
 {
     if (*member)
-        argp_error(state, "'%s' and '%s': this option can be given only once",
-                   cli_shown(*member), cli_shown(value));
+        cli_error(state, "'%s' and '%s': this option can be given only once",
+                  cli_shown(*member), cli_shown(value));
     *member = value;
 }
 
@@ -240,7 +240,7 @@ static void parse_type(struct argp_state *state, const char *word,
 {
     o->raw_output = strcmp(word, "raw") == 0;
     if (!o->raw_output && strcmp(word, "stream") != 0)
-        argp_error(state, "type '%s' is unknown; use stream or raw", word);
+        cli_error(state, "type '%s' is unknown; use stream or raw", word);
 }
 
 static uint64_t parse_bytes(struct argp_state *state, const char *option,
@@ -249,10 +249,10 @@ static uint64_t parse_bytes(struct argp_state *state, const char *option,
     uint64_t value = 0;
 
     if (text_bytes(word, &value) < 0)
-        argp_error(state,
-                   "%s takes a number of bytes, maybe with K, M, G or T "
-                   "behind it, not '%s'",
-                   option, word);
+        cli_error(state,
+                  "%s takes a number of bytes, maybe with K, M, G or T "
+                  "behind it, not '%s'",
+                  option, word);
     return value;
 }
 
@@ -281,10 +281,10 @@ static void parse_chain(struct argp_state *state, const char *arg,
                         struct backup_options *o)
 {
     if (!chain_name_is_good(arg))
-        argp_error(state,
-                   "--chain takes letters, digits, '-' and '_', at least one "
-                   "letter, not '%s'",
-                   arg);
+        cli_error(state,
+                  "--chain takes letters, digits, '-' and '_', at least one "
+                  "letter, not '%s'",
+                  arg);
     set_once(state, &o->chain, arg);
 }
 
@@ -299,7 +299,7 @@ static void parse_group(struct argp_state *state, const char *arg,
     if (g)
         number = g->gr_gid;
     else if (text_u64(arg, &number) < 0 || number >= UINT32_MAX)
-        argp_error(state, "--group: there is no group '%s'", arg);
+        cli_error(state, "--group: there is no group '%s'", arg);
     snprintf(digits, sizeof(digits), "%llu", (unsigned long long)number);
     set_once(state, &o->group, digits);
     file_share_with((gid_t)number);
@@ -323,7 +323,7 @@ static void check_options(struct argp_state *state, struct backup_options *o)
     if (!wrong)
         wrong = usage_conflict(o);
     if (wrong)
-        argp_error(state, "%s", wrong);
+        cli_error(state, "%s", wrong);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -375,7 +375,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         parse_group(state, arg, o);
         return 0;
     case ARGP_KEY_ARG:
-        argp_error(state, "'%s' belongs to no option", cli_shown(arg));
+        cli_error(state, "'%s' belongs to no option", cli_shown(arg));
         return 0;
     case ARGP_KEY_END:
         check_options(state, o);

@@ -76,9 +76,9 @@ static unsigned parse_number(struct argp_state *state, const char *option,
     uint64_t value = 0;
 
     if (text_u64(text, &value) < 0 || value < min || value > max)
-        argp_error(state, "%s takes a number from %llu to %llu, not '%s'",
-                   option, (unsigned long long)min, (unsigned long long)max,
-                   text);
+        cli_error(state, "%s takes a number from %llu to %llu, not '%s'",
+                  option, (unsigned long long)min, (unsigned long long)max,
+                  text);
     return (unsigned)value;
 }
 
@@ -90,8 +90,8 @@ static void parse_files(struct argp_state *state, struct words *files,
         size_t length = strcspn(list, ",");
 
         if (length == 0)
-            argp_error(state, "-f takes names of files with commas between "
-                              "them, none of them empty");
+            cli_error(state, "-f takes names of files with commas between "
+                             "them, none of them empty");
         words_add(files, "%.*s", (int)length, list);
         if (!list[length])
             return;
@@ -104,10 +104,10 @@ static void parse_word(struct argp_state *state, struct map_options *o,
                        char *word)
 {
     if (state->quoted == 0 || state->next - 1 < state->quoted)
-        argp_error(state,
-                   "'%s' belongs to no option; a command to be run stands "
-                   "behind --",
-                   cli_shown(word));
+        cli_error(state,
+                  "'%s' belongs to no option; a command to be run stands "
+                  "behind --",
+                  cli_shown(word));
     o->command = &state->argv[state->next - 1];
     state->next = state->argc;
 }
@@ -121,16 +121,16 @@ struct parsed {
 static void check_what(struct argp_state *state, const struct map_options *o)
 {
     if (!o->input && o->files.count == 0)
-        argp_error(state, "which backup? name its directory with -i, or data "
-                          "files with -f");
+        cli_error(state, "which backup? name its directory with -i, or data "
+                         "files with -f");
     if (o->input && o->files.count > 0)
-        argp_error(state, "-i and -f do not go together");
+        cli_error(state, "-i and -f do not go together");
     if (o->input && !o->input[0])
-        argp_error(state, "-i takes a directory");
+        cli_error(state, "-i takes a directory");
     if (!o->input && (o->disks.count > 0 || o->until))
-        argp_error(state, "--disk and -u need a backup directory (-i)");
+        cli_error(state, "--disk and -u need a backup directory (-i)");
     if (o->export && o->keep)
-        argp_error(state, "-e and --keep-changes do not go together");
+        cli_error(state, "-e and --keep-changes do not go together");
 }
 
 static void choose_place(struct argp_state *state, const struct parsed *p)
@@ -138,7 +138,7 @@ static void choose_place(struct argp_state *state, const struct parsed *p)
     struct map_options *o = p->o;
 
     if ((p->uri ? 1 : 0) + (o->devices.count > 0) + (o->fuse != NULL) > 1)
-        argp_error(state, "choose one of --uri, -d and --fuse");
+        cli_error(state, "choose one of --uri, -d and --fuse");
     if (o->fuse)
         o->place = PLACE_FUSE;
     else if (o->devices.count == 0 && (o->input || p->uri || o->command))
@@ -159,16 +159,16 @@ static void check_where(struct argp_state *state, const struct parsed *p)
     if (!p->port_given)
         o->port = MAP_PORT;
     if (o->tls_cert && !o->tls)
-        argp_error(state, "--tls-cert needs --tls");
+        cli_error(state, "--tls-cert needs --tls");
     if (o->tls && !o->tcp)
-        argp_error(state, "--tls is for TCP: name an address with -l");
+        cli_error(state, "--tls is for TCP: name an address with -l");
     if (o->tls && o->place != PLACE_URI)
-        argp_error(state, "devices and files are of this machine and do "
-                          "without TLS: use --uri with --tls");
+        cli_error(state, "devices and files are of this machine and do "
+                         "without TLS: use --uri with --tls");
     if (o->owner && o->tcp)
-        argp_error(state, "--owner is for the socket, not for TCP");
+        cli_error(state, "--owner is for the socket, not for TCP");
     if (o->keep && o->tcp)
-        argp_error(state, "--keep-changes and TCP do not go together");
+        cli_error(state, "--keep-changes and TCP do not go together");
 }
 
 static void check_how(struct argp_state *state, const struct parsed *p)
@@ -176,8 +176,8 @@ static void check_how(struct argp_state *state, const struct parsed *p)
     struct map_options *o = p->o;
 
     if (p->readonly && (p->writable || o->keep))
-        argp_error(state, "-r does not go together with -w and "
-                          "--keep-changes");
+        cli_error(state, "-r does not go together with -w and "
+                         "--keep-changes");
     o->writable =
         p->writable || o->keep || (o->place == PLACE_DEVICE && !p->readonly);
 }

@@ -179,19 +179,19 @@ static void parse_target(struct argp_state *state, const char *arg,
     struct target_option t = {.disk = arg};
 
     if (!place || place == arg || (place[1] != '/' && !nbd_uri_is(place + 1)))
-        argp_error(state,
-                   "--target takes DISK=PLACE (vda=/dev/vg/lv); PLACE begins "
-                   "with '/', nbd://, nbds:// or nbd+unix://, unlike '%s'",
-                   cli_shown(arg));
+        cli_error(state,
+                  "--target takes DISK=PLACE (vda=/dev/vg/lv); PLACE begins "
+                  "with '/', nbd://, nbds:// or nbd+unix://, unlike '%s'",
+                  cli_shown(arg));
     t.disk_length = (size_t)(place - arg);
     t.place = place + 1;
     for (size_t i = 0; i < o->target_count; i++)
         if (o->targets[i].disk_length == t.disk_length &&
             strncmp(o->targets[i].disk, t.disk, t.disk_length) == 0)
-            argp_error(state, "two targets for one disk: '%s' and '%s'",
-                       cli_shown(o->targets[i].disk), cli_shown(arg));
+            cli_error(state, "two targets for one disk: '%s' and '%s'",
+                      cli_shown(o->targets[i].disk), cli_shown(arg));
     if (o->target_count == TARGETS_MAX)
-        argp_error(state, "at most %d targets at a time", TARGETS_MAX);
+        cli_error(state, "at most %d targets at a time", TARGETS_MAX);
     o->targets[o->target_count++] = t;
 }
 
@@ -205,8 +205,8 @@ static void parse_sample(struct argp_state *state, const char *arg,
     if (strspn(arg, "0123456789.") != (size_t)(end - arg) || end == arg ||
         (*end && strcmp(end, "%") != 0) || percent > 100 ||
         percent * MILLION / 100 < 1)
-        argp_error(state, "--sample takes a part like 5%% or 0.5%%, not '%s'",
-                   arg);
+        cli_error(state, "--sample takes a part like 5%% or 0.5%%, not '%s'",
+                  arg);
     o->sample = percent < 100 ? (uint32_t)(percent * MILLION / 100) : 0;
 }
 
@@ -216,7 +216,7 @@ static uint64_t parse_number(struct argp_state *state, const char *option,
     uint64_t value = 0;
 
     if (text_u64(arg, &value) < 0 || value < min || value > max)
-        argp_error(state, "%s takes a number, not '%s'", option, arg);
+        cli_error(state, "%s takes a number, not '%s'", option, arg);
     return value;
 }
 
@@ -283,7 +283,7 @@ static void parse_config_file(struct argp_state *state, const char *arg,
 
     o->config_file = slash ? slash + 1 : arg;
     if (!name_is_leaf(o->config_file) || o->config_file[0] == '.')
-        argp_error(state, "'%s' is no name for the configuration", arg);
+        cli_error(state, "'%s' is no name for the configuration", arg);
 }
 
 /* Images can be made only where a shell can be reached.  What is no URI libvirt
@@ -359,10 +359,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case 'a':
         if (!parse_action(arg, &o->action))
-            argp_error(state,
-                       "action '%s' is unknown; use restore, list, verify, "
-                       "report or dump",
-                       arg);
+            cli_error(state,
+                      "action '%s' is unknown; use restore, list, verify, "
+                      "report or dump",
+                      arg);
         return 0;
     case 'o':
         /* These make something, so the word is a name. */
@@ -394,12 +394,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->buffsize = parse_number(state, "--buffsize", arg, 1, UINT64_MAX);
         return 0;
     case ARGP_KEY_ARG:
-        argp_error(state, "'%s' belongs to no option", cli_shown(arg));
+        cli_error(state, "'%s' belongs to no option", cli_shown(arg));
         return 0;
     case ARGP_KEY_END:
         wrong = find_fault(o);
         if (wrong)
-            argp_error(state, "%s", wrong);
+            cli_error(state, "%s", wrong);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -7,6 +7,7 @@
 #include "cli/groups.h"
 
 #include <ctype.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "base/redact.h"
+#include "cli/bad_option.h"
 #include "cli/exit.h"
 
 /* Bytes of a word that a message repeats, and a zero. */
@@ -41,10 +43,42 @@ static const struct argp_option options[] = {
     {0},
 };
 
+/* Help and complaints: through argp, which was told to say nothing. */
+static void show_help(struct argp_state *state, FILE *stream, unsigned flags)
+{
+    state->flags &= ~(unsigned)ARGP_NO_ERRS;
+    argp_state_help(state, stream, flags);
+}
+
+void cli_error(struct argp_state *state, const char *fmt, ...)
+{
+    _cleanup_free_ char *text = NULL;
+    _cleanup_free_ char *shown = NULL;
+    va_list args;
+
+    va_start(args, fmt);
+    if (vasprintf(&text, fmt, args) < 0)
+        text = NULL;
+    va_end(args);
+    shown = text ? redact_text(text) : NULL;
+    fprintf(state->err_stream, "%s: %s\n", state->name,
+            shown ? shown : "wrong usage");
+    show_help(state, state->err_stream, ARGP_HELP_STD_ERR);
+}
+
 static void print_version(void)
 {
     printf("%s\n", VERSION);
     exit(fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED);
+}
+
+/* getopt met something wrong, and nobody has said what. */
+static void complain(struct argp_state *state)
+{
+    _cleanup_free_ char *text =
+        bad_option(state->root_argp, state->argc, state->argv, state->next);
+
+    cli_error(state, "%s", text ? text : "wrong usage");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -70,14 +104,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case 'h':
     case '?':
-        argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
+        show_help(state, state->out_stream, ARGP_HELP_STD_HELP);
         return 0;
     case KEY_USAGE:
-        argp_state_help(state, state->out_stream,
-                        ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
+        show_help(state, state->out_stream,
+                  ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
         return 0;
     case 'V':
         print_version();
+        return 0;
+    case ARGP_KEY_ERROR:
+        complain(state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -92,7 +129,8 @@ static void parse_all(const struct argp *argp, int argc, char **argv,
     error_t r;
 
     argp_err_exit_status = EXIT_USAGE;
-    r = argp_parse(argp, argc, argv, ARGP_NO_HELP | flags, NULL, input);
+    r = argp_parse(argp, argc, argv, ARGP_NO_HELP | ARGP_NO_ERRS | flags, NULL,
+                   input);
     if (r != 0) {
         fprintf(stderr, "%s: reading the command line failed: %s\n",
                 program_invocation_short_name, strerrordesc_np(r));

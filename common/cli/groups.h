@@ -9,13 +9,17 @@
  *         state->child_inputs[0] = &options->common;
  *
  * and cli_parse(&argp, argc, argv, options) in the place of argp_parse.
- * Wrong usage ends the program with status 64.  Knows argp and libc only.
+ * Wrong usage ends the program with status 64, and no complaint repeats a
+ * secret: neither the parsers', by cli_error, nor that of an option which is
+ * unknown or lacks its value.  Knows argp, libc and base/redact only.
  */
 #ifndef CLI_GROUPS_H
 #define CLI_GROUPS_H
 
 #include <argp.h>
 #include <stdbool.h>
+
+#include "base/macro.h"
 
 struct cli_common {
     bool verbose;    /* -v: debug records too */
@@ -42,6 +46,15 @@ void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
  */
 void cli_parse_command(const struct argp *argp, int argc, char **argv,
                        void *input);
+
+/* Wrong usage: say so, and where there is help, and end the program. */
+void cli_error(struct argp_state *state, const char *fmt, ...)
+    printf_format(2, 3);
+
+/* argp is told to say nothing, since getopt's complaints repeat values: these
+ * would be as silent, and return.
+ */
+#pragma GCC poison argp_error argp_failure argp_usage
 
 /* A word of the command line as a message may show it: without secrets, and cut
  * off where it is long.  Good until the second call from now.

@@ -15,6 +15,7 @@
 #include "base/redact.h"
 #include "base/stop.h"
 #include "cli/exit.h"
+#include "cli/groups.h"
 
 #define PASSWORD_MAX 1024 /* bytes, without the end of the line */
 
@@ -40,8 +41,14 @@ static void set_once(struct argp_state *state, const char **member,
                      const char *option, const char *value)
 {
     if (*member)
-        argp_error(state, "%s can be given only once", option);
+        cli_error(state, "%s can be given only once", option);
     *member = value;
+}
+
+static void out_of_memory(struct argp_state *state)
+{
+    argp_err_exit_status = EXIT_FAILED; /* not wrong usage */
+    cli_error(state, "out of memory");
 }
 
 /* Those who list processes must not read it. */
@@ -49,10 +56,10 @@ static void take_password(struct argp_state *state, char *arg,
                           struct cli_login *login)
 {
     if (login->password)
-        argp_error(state, "--password can be given only once");
+        cli_error(state, "--password can be given only once");
     login->password = strdup(arg);
     if (!login->password)
-        argp_failure(state, EXIT_FAILED, 0, "out of memory");
+        out_of_memory(state);
     memset(arg, '*', strlen(arg));
     (void)!redact_secret(login->password);
 }
@@ -60,9 +67,9 @@ static void take_password(struct argp_state *state, char *arg,
 static void check(struct argp_state *state, const struct cli_login *login)
 {
     if (login->password && login->password_file)
-        argp_error(state, "--password and --password-file exclude each other");
+        cli_error(state, "--password and --password-file exclude each other");
     if (!login->user && (login->password || login->password_file))
-        argp_error(state, "--user and --password go together");
+        cli_error(state, "--user and --password go together");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)

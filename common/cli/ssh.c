@@ -4,6 +4,7 @@
 
 #include "base/macro.h"
 #include "base/text.h"
+#include "cli/groups.h"
 
 enum {
     KEY_SSH_USER = 0x380,
@@ -26,9 +27,9 @@ static void set_once(struct argp_state *state, const char **member,
                      const char *option, const char *value)
 {
     if (*member)
-        argp_error(state, "%s can be given only once", option);
+        cli_error(state, "%s can be given only once", option);
     if (!*value)
-        argp_error(state, "%s needs a value", option);
+        cli_error(state, "%s needs a value", option);
     *member = value;
 }
 
@@ -38,8 +39,8 @@ static void set_port(struct argp_state *state, struct cli_ssh *ssh,
     uint64_t port = 0;
 
     if (text_u64(word, &port) < 0 || port < 1 || port > 65535)
-        argp_error(state, "--ssh-port takes a number from 1 to 65535, not '%s'",
-                   word);
+        cli_error(state, "--ssh-port takes a number from 1 to 65535, not '%s'",
+                  word);
     ssh->port = (int)port;
 }
 

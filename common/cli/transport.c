@@ -37,8 +37,8 @@ static void parse_port(struct argp_state *state, const char *arg,
     uint64_t port = 0;
 
     if (text_u64(arg, &port) < 0 || port < 1 || port > UINT16_MAX)
-        argp_error(state, "--nbd-port takes a number from 1 to 65535, not '%s'",
-                   cli_shown(arg));
+        cli_error(state, "--nbd-port takes a number from 1 to 65535, not '%s'",
+                  cli_shown(arg));
     t->nbd_port = (uint16_t)port;
 }
 
@@ -52,7 +52,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case 'I':
         if (!arg[0])
-            argp_error(state, "--nbd-ip takes an address or a name");
+            cli_error(state, "--nbd-ip takes an address or a name");
         t->nbd_ip = arg;
         return 0;
     case 'P':
@@ -63,10 +63,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_TLS_CERT:
         if (arg[0] != '/')
-            argp_error(state,
-                       "--tls-cert takes the whole path of a directory, "
-                       "which begins with '/', not '%s'",
-                       arg);
+            cli_error(state,
+                      "--tls-cert takes the whole path of a directory, "
+                      "which begins with '/', not '%s'",
+                      arg);
         t->tls_cert = arg;
         return 0;
     default:

@@ -135,6 +135,21 @@ guest() {
     silent
 }
 
+# getopt's own words repeat the value.
+@test "options that there are not, or that take no value" {
+    local program option
+    lab_bin "$MAP"
+    for program in virtnbdbackup virtnbdrestore virtnbdmap; do
+        for option in --passwrd --n --verbose; do
+            run -64 lab_run $program -v "$option=$CANARY"
+            echo "$output" | tee "$LAB/out"
+            grep -q "^$program: option '$option'" "$LAB/out"
+            grep -q -- "--help" "$LAB/out"
+            silent
+        done
+    done
+}
+
 # dumps OPTION... PROGRAM...: abort the program at a system call (options of
 # strace); 0: a core dump of it follows, 1: none.
 dumps() {

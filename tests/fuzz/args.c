@@ -27,10 +27,8 @@ error_t __real_argp_parse(const struct argp *argp, int argc, char **argv,
                           unsigned flags, int *arg_index, void *input);
 error_t __wrap_argp_parse(const struct argp *argp, int argc, char **argv,
                           unsigned flags, int *arg_index, void *input);
-void __wrap_argp_error(const struct argp_state *state, const char *fmt, ...)
+void __wrap_cli_error(struct argp_state *state, const char *fmt, ...)
     printf_format(2, 3);
-void __wrap_argp_failure(const struct argp_state *state, int status, int errnum,
-                         const char *fmt, ...);
 void __wrap_argp_state_help(const struct argp_state *state, FILE *stream,
                             unsigned flags);
 _Noreturn void __real_exit(int status);
@@ -48,7 +46,7 @@ error_t __wrap_argp_parse(const struct argp *argp, int argc, char **argv,
     return 0;
 }
 
-void __wrap_argp_error(const struct argp_state *state, const char *fmt, ...)
+void __wrap_cli_error(struct argp_state *state, const char *fmt, ...)
 {
     va_list args;
     char text[256];
@@ -57,16 +55,6 @@ void __wrap_argp_error(const struct argp_state *state, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    leave();
-}
-
-void __wrap_argp_failure(const struct argp_state *state, int status, int errnum,
-                         const char *fmt, ...)
-{
-    (void)state;
-    (void)status;
-    (void)errnum;
-    (void)fmt;
     leave();
 }
 

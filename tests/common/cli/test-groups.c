@@ -48,7 +48,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (!o->output)
-            argp_error(state, "where to? name a directory with -o");
+            cli_error(state, "where to? name a directory with -o");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -209,6 +209,46 @@ static void test_wrong_usage(void)
     CHECK_EQ_INT(r.status, 64);
 }
 
+static void check_complaint(const char *line, const char *complaint)
+{
+    struct result r;
+
+    try(line, &r);
+    CHECK_EQ_INT(r.status, 64);
+    CHECK_CONTAINS(r.errors, complaint);
+    CHECK_CONTAINS(r.errors, "Try `tool --help'");
+    CHECK(!strstr(r.errors, "SECRET"));
+    CHECK_STR(r.out, "");
+}
+
+/* getopt's own words for these repeat the value. */
+static void test_bad_options(void)
+{
+    static const char *const cases[][2] = {
+        {"tool --outptu=SECRET", "tool: option '--outptu' is unknown\n"},
+        {"tool -o x --outptu=SECRET -Q", "option '--outptu' is unknown\n"},
+        {"tool SECRET --outptu SECRET", "option '--outptu' is unknown\n"},
+        {"tool --nbd://me:SECRET@host/",
+         "option '--nbd://***@host/' is unknown"},
+        {"tool -o x --no=SECRET",
+         "option '--no' is ambiguous: it can mean --nocolor, --noprogress\n"},
+        {"tool --verbose=SECRET", "option '--verbose' takes no value\n"},
+        {"tool --verb=SECRET -o x", "option '--verbose' takes no value\n"},
+        {"tool -v --output", "option '--output' needs a value\n"},
+        {"tool --out", "option '--output' needs a value\n"},
+        {"tool -vo", "option '-o' needs a value\n"},
+        {"tool -o", "option '-o' needs a value\n"},
+        {"tool -Q", "option '-Q' is unknown\n"},
+        {"tool -vQ -o x", "option '-Q' is unknown\n"},
+        {"tool -vQ=SECRET -o x", "option '-Q' is unknown\n"},
+        {"tool -z -2 -QSECRET", "option '-Q' is unknown\n"},
+        {"tool -o x -v-", "option '--' is unknown\n"},
+    };
+
+    for (size_t i = 0; i < array_size(cases); i++)
+        check_complaint(cases[i][0], cases[i][1]);
+}
+
 static void check_help(const char *line)
 {
     struct result r;
@@ -275,6 +315,7 @@ int main(void)
     RUN(test_flags);
     RUN(test_optional_number);
     RUN(test_wrong_usage);
+    RUN(test_bad_options);
     RUN(test_help);
     RUN(test_version);
     RUN(test_exit_statuses);

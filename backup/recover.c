@@ -144,9 +144,14 @@ static int undo_domain(struct session *session, const struct intent *in,
 static int undo_libvirt(struct session *session, const struct intent *in,
                         bool committed, struct error *err)
 {
+    int same;
+
     if (!in->socket[0] && !in->checkpoint[0] && !in->started)
         return 0;
-    if (strcmp(session_uri(session), in->uri) != 0)
+    same = intent_is_uri(in, session_uri(session), err);
+    if (same < 0)
+        return -1;
+    if (!same)
         return error_set(
             err, ERR_BUSY,
             "the run that did not finish used the libvirt at '%s', "

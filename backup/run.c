@@ -44,7 +44,6 @@
 #include "recover.h"
 #include "report.h"
 #include "scratch.h"
-#include "set/marks.h"
 #include "there.h"
 #include "track.h"
 #include "transfer.h"
@@ -188,6 +187,7 @@ static int name_files(struct run *run, struct error *err)
 /* From here on a killed run can be undone. */
 static int write_intent(struct run *run, struct manifest *m, struct error *err)
 {
+    const char *uri = session_uri(run->session);
     struct intent *in = &run->intent;
     struct name_text name;
     memcpy(in->point, run->point_uuid, sizeof(in->point));
@@ -197,7 +197,7 @@ static int write_intent(struct run *run, struct manifest *m, struct error *err)
     in->pid = getpid();
     in->started = run->started;
     if (point_set(&in->domain_name, domain_name(run->domain), err) < 0 ||
-        point_set(&in->uri, session_uri(run->session), err) < 0 ||
+        intent_set_uri(in, uri, err) < 0 ||
         intent_place(run->dirfd, &in->place, err) < 0 ||
         point_set(&in->name, run->point, err) < 0 ||
         point_set(&in->checkpoint, run->checkpoint, err) < 0 ||
@@ -207,7 +207,7 @@ static int write_intent(struct run *run, struct manifest *m, struct error *err)
         name_files(run, err) < 0 || name_intent(in->point, &name, err) < 0)
         return -1;
     if (guardian_tell(run->guardian, FACT_DIRECTORY, run->directory, err) < 0 ||
-        guardian_tell(run->guardian, FACT_URI, in->uri, err) < 0 ||
+        guardian_tell(run->guardian, FACT_URI, uri, err) < 0 ||
         guardian_tell(run->guardian, FACT_INTENT, name.text, err) < 0 ||
         (run->options->group && guardian_tell(run->guardian, FACT_GROUP,
                                               run->options->group, err) < 0))

@@ -19,8 +19,10 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/patience.h"
+#include "base/redact.h"
 #include "base/text.h"
 #include "set/files.h"
+#include "set/sealed.h"
 
 #define INTENT_FORMAT 1
 #define PATH_MAX_LEN 1024
@@ -451,4 +453,40 @@ int intent_place(int dirfd, char **ret, struct error *err)
                            (unsigned long long)st.st_dev,
                            (unsigned long long)st.st_ino);
     return *ret ? 0 : error_memory(err);
+}
+
+/* What tells URIs apart that look alike without their secrets; NULL: no memory.
+ */
+static char *uri_end(const char *point, const char *uri)
+{
+    _cleanup_free_ char *all = text_dup_printf("%s %s", point, uri);
+    char hash[HASH_TEXT_SIZE] = "";
+
+    if (!all)
+        return NULL;
+    hash_text(all, strlen(all), hash);
+    return text_dup_printf("#%s", hash);
+}
+
+int intent_set_uri(struct intent *in, const char *uri, struct error *err)
+{
+    _cleanup_free_ char *shown = redact_word(uri);
+    _cleanup_free_ char *end = uri_end(in->point, uri);
+
+    if (!shown || !end)
+        return error_memory(err);
+    free(in->uri);
+    in->uri = strcmp(shown, uri) == 0 ? take(shown)
+                                      : text_dup_printf("%s%s", shown, end);
+    return in->uri ? 0 : error_memory(err);
+}
+
+int intent_is_uri(const struct intent *in, const char *uri, struct error *err)
+{
+    _cleanup_free_ char *end = uri_end(in->point, uri);
+    const char *hash = strrchr(in->uri, '#');
+
+    if (!end)
+        return error_memory(err);
+    return strcmp(in->uri, uri) == 0 || (hash && strcmp(hash, end) == 0);
 }

@@ -35,7 +35,7 @@ struct intent {
     char chain[UUID_TEXT_SIZE];
     char *domain_name;
     char domain_uuid[UUID_TEXT_SIZE];
-    char *uri;
+    char *uri; /* see intent_set_uri */
     enum level level;
     char *name;        /* of the point */
     char *checkpoint;  /* to be created, or "" */
@@ -65,6 +65,20 @@ void intent_done(struct intent *in);
  * about jobs, checkpoints and private directories of this machine.  Owned.
  */
 must_check int intent_place(int dirfd, char **ret, struct error *err);
+
+/* Set the URI of libvirt, after the point: without what can be a secret
+ * (base/redact), for the file may lie where others read it.  If anything is
+ * missing in it, "#" and a hash of point and URI follow, so that it still
+ * differs where the URI does.
+ */
+must_check int intent_set_uri(struct intent *in, const char *uri,
+                              struct error *err);
+
+/* Is it the URI of the intent?  It may have it as it was, too: older ones have.
+ * 1 or 0.
+ */
+must_check int intent_is_uri(const struct intent *in, const char *uri,
+                             struct error *err);
 
 /* Add the final name of a file to be made. */
 must_check int intent_add_file(struct intent *in, const char *name,

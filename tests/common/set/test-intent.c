@@ -35,6 +35,40 @@ static void make(struct intent *in)
         CHECK_EQ_INT(intent_add_file(in, files[i], NULL), 0);
 }
 
+/* What the intent has of it is `begin`, and a hash unless that is the whole. */
+static void check_uri(const char *uri, const char *begin, bool whole)
+{
+    _cleanup_error_ struct error err = ERROR_INIT;
+    _cleanup_intent_ struct intent in = INTENT_INIT;
+    _cleanup_intent_ struct intent other = INTENT_INIT;
+
+    make(&in);
+    make(&other);
+    strcpy(other.point, LAB_CHAIN);
+    CHECK_OK(intent_set_uri(&in, uri, &err), &err);
+    CHECK_OK(intent_set_uri(&other, uri, &err), &err);
+    REQUIRE(in.uri && other.uri);
+    CHECK(strncmp(in.uri, begin, strlen(begin)) == 0);
+    CHECK_EQ_INT(strlen(in.uri), strlen(begin) + (whole ? 0 : 32));
+    CHECK(whole == (strcmp(in.uri, other.uri) == 0));
+    CHECK_EQ_INT(intent_is_uri(&in, uri, &err), 1);
+    CHECK_EQ_INT(intent_is_uri(&in, "qemu:///session?authfile=/b", &err), 0);
+    /* As it was written before. */
+    CHECK_EQ_INT(manifest_set(&in.uri, uri, NULL), 0);
+    CHECK_EQ_INT(intent_is_uri(&in, uri, &err), 1);
+}
+
+/* No secret in the file, and no other libvirt taken for the same. */
+static void test_uri(void)
+{
+    check_uri("qemu:///system", "qemu:///system", true);
+    check_uri("qemu+unix:///system?socket=/a/b",
+              "qemu+unix:///system?socket=/a/b", true);
+    check_uri("qemu:///session?authfile=/a", "qemu:///session?***#", false);
+    check_uri("qemu+ssh://root@host/system", "qemu+ssh://***@host/system#",
+              false);
+}
+
 /* Only what is so is written, and what is not written is not so. */
 static void test_flags(void)
 {
@@ -363,6 +397,7 @@ static void test_links(void)
 int main(void)
 {
     RUN(test_flags);
+    RUN(test_uri);
     RUN(test_roundtrip);
     RUN(test_every_byte);
     RUN(test_paths);

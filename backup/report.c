@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/redact.h"
 #include "cli/metrics.h"
 #include "cli/report.h"
 #include "set/until.h"
@@ -272,10 +273,13 @@ int reports_write(const struct reports *reports, const struct run *run,
                   int status, const char *error, struct error *err)
 {
     _cleanup_(draft_done) struct draft d = {.chain = NULL};
+    _cleanup_free_ char *shown = error ? redact_text(error) : NULL;
 
     if (!reports->json.path && !reports->metrics.path)
         return 0;
-    if (draft_make(run, status, error, &d, err) < 0 ||
+    if (error && !shown)
+        return error_memory(err);
+    if (draft_make(run, status, shown, &d, err) < 0 ||
         write_json(reports, &d.report, err) < 0)
         return error_prefix(err, "--report");
     if (write_metrics(reports, &d.report, err) < 0)

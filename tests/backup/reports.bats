@@ -122,6 +122,11 @@ metric() {
 
     run -1 backup -d nobody -l full -o "$T/n" --report "$T/r.json"
     valid "$T/r.json" .result failed .domain.name nobody .domain.uuid null
+
+    # Who reads the reports is not to read this.
+    run -1 backup -d nobody -l full -o "$T/n" --report "$T/r.json" \
+        -U "qemu:///session?authfile=/x"
+    valid "$T/r.json" .error "There is no domain 'nobody' at 'qemu:///session?***'"
 }
 
 @test "warnings under --strict are in the report, with the exit status" {

@@ -1,37 +1,55 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# canary.bats - a secret is given to the programs in every way there is; it must
-# be in nothing that they say, write or start
+# canary.bats - the lab's secret is given to the programs in every way there is;
+# it must be in nothing that they say, write or start
+#
+# In the URI of libvirt every test of every file gives it to them: cli_teardown
+# looks for it.
 bats_require_minimum_version 1.5.0
 load ../lib/cli
 setup_file() { cli_setup_file; }
 setup() {
     cli_setup
-    CANARY=canary$RANDOM$RANDOM
+    CANARY=$LAB_CANARY
 }
 teardown() { cli_teardown; }
 teardown_file() { cli_teardown_file; }
-
-# silent: the canary is in no file of the lab, and in no argument of a program
-# that runs in it.  (Of a program that we started with it: after a moment.)
-silent() {
-    local found
-    # The shells above know the word; they are not in the lab.
-    found=$(grep -rlaF -e "$CANARY" "$LAB/target" "$LAB/tmp" "$LAB/home" \
-        "$LAB"/*.log "$LAB/out" 2>/dev/null) || true
-    [ -z "$found" ] || {
-        echo "found in: $found"
-        grep -raF -e "$CANARY" $found | cut -c 1-300
-        return 1
-    }
-    lab_processes | lacks "$CANARY"
-}
 
 # said COMMAND...: run it, whatever its status; $LAB/out is all it said.
 said() {
     "$@" >"$LAB/out" 2>&1 || true
     [ -s "$LAB/out" ]
+}
+
+# tells FILE: that the file has the secret is noticed; it is removed.
+tells() {
+    run -1 lab_silent
+    [[ $output == *"$1"* ]]
+    rm -f "$1"
+    lab_silent
+}
+
+@test "what looks for the secret finds it" {
+    lab_silent
+    BATS_VERBOSE_RUN= # what it finds, it shows
+    echo "a $CANARY" >"$T/a file"
+    tells "$T/a file"
+    : >"$LAB/home/x$CANARY"
+    tells "$LAB/home/x$CANARY"
+    truncate -s 1G "$T/big"
+    echo "$CANARY" >>"$T/big"
+    tells "$T/big"
+    printf '%s\0' "$CANARY" | dd of="$T/big" status=none
+    truncate -s 1G "$T/big"
+    tells "$T/big"
+    (exec -a "x$CANARY" sleep 60) 3>&- &
+    run -1 lab_silent
+    [[ $output == *"secret in arguments: x"* ]]
+    kill "$!"
+    echo "$CANARY" >"$BATS_TEST_TMPDIR/x"
+    run -1 cli_silent
+    rm "$BATS_TEST_TMPDIR/x"
 }
 
 guest() {
@@ -47,19 +65,19 @@ guest() {
         said backup -v -d vm1 -l $level -o "$T/b" --user somebody \
             --password "$CANARY"
         grep -q 'Arguments:.*password' "$LAB/out"
-        silent
+        lab_silent
     done
     [ -e "$T/b/manifest.virtnbdbackup.1.json" ]
     lab_spawn virtnbdbackup -v -d vm1 -l copy --bwlimit 1M -o "$T/c" \
         --user somebody "--password=$CANARY" 2>"$LAB/out"
     wait_for_job vm1 "$LAB_PID"
-    silent
+    lab_silent
     kill -KILL "$LAB_PID"
     wait "$LAB_PID" || true
     lab_leftovers
-    silent
+    lab_silent
     said backup -v -d vm1 -l copy -o "$T/c" --user somebody --password="$CANARY"
-    silent
+    lab_silent
 }
 
 # covers: S3:FIDC
@@ -69,15 +87,15 @@ guest() {
     for level in full inc diff; do
         said backup -v -d vm1 -l $level -o "$T/b" \
             -U "qemu:///session?authfile=/$CANARY"
-        silent
+        lab_silent
     done
     for uri in "qemu+tcp://me:$CANARY@127.0.0.1:1/session" \
         "qemu+tls://$CANARY@127.0.0.1:1/session?no_verify=$CANARY" \
         "nonsense://me:$CANARY@somewhere/x"; do
         said backup -v -d vm1 -l full -o "$T/c" -U "$uri"
-        silent
+        lab_silent
         said backup -v -d vm1 -k -o "$T/c" -U "$uri"
-        silent
+        lab_silent
     done
 }
 
@@ -90,17 +108,17 @@ guest() {
         "nbds://$CANARY@127.0.0.1:1/x?tls-certificates=/$CANARY" \
         "nbd+unix:///x?socket=/nowhere&tls-psk-file=/$CANARY"; do
         said restore -v -i "$T/b" -o "$T/r" --target "vda=$uri"
-        silent
+        lab_silent
     done
     for uri in "qemu+tcp://me:$CANARY@127.0.0.1:1/session?pkipath=/$CANARY" \
         "qemu+ssh://me:$CANARY@127.0.0.1:1/session?sshauth=$CANARY" \
         "nonsense:///x?pkipath=/$CANARY"; do
         said restore -v -i "$T/b" -o "$T/r2" -D -U "$uri"
-        silent
+        lab_silent
     done
     said restore -v -i "$T/b" -o verify \
         -U "qemu+tcp://me:$CANARY@127.0.0.1:1/session?pkipath=/$CANARY"
-    silent
+    lab_silent
 }
 
 # covers: S3:FIDRV
@@ -109,30 +127,30 @@ guest() {
     for level in full inc diff; do
         said backup -d vm1 -l $level -o "$T/b" -U "$uri" -U qemu:///system
         grep -q "only once" "$LAB/out"
-        silent
+        lab_silent
         said backup -d vm1 -l $level -o "$T/b" "$uri"
         grep -q "belongs to no option" "$LAB/out"
-        silent
+        lab_silent
     done
     said restore -i "$T/b" -o "$T/r" "$uri"
     grep -q "belongs to no option" "$LAB/out"
-    silent
+    lab_silent
     said restore -i "$T/b" -o verify "$uri"
     grep -q "belongs to no option" "$LAB/out"
-    silent
+    lab_silent
     said restore -i "$T/b" -o "$T/r" --target "vda=x$uri"
     grep -q "takes DISK=PLACE" "$LAB/out"
-    silent
+    lab_silent
     said restore -i "$T/b" -o "$T/r" --target "vda=nbd://me:$CANARY@somewhere/x" \
         --target "vda=nbds://$CANARY@somewhere/x"
     grep -q "two targets for one disk" "$LAB/out"
-    silent
+    lab_silent
     said backup -d vm1 -l "$uri" -o "$T/b" -P "$uri"
     grep -q "is unknown" "$LAB/out"
-    silent
+    lab_silent
     said backup -d vm1 -l full -o "$T/b" -P "$uri"
     grep -q "takes a number" "$LAB/out"
-    silent
+    lab_silent
 }
 
 # getopt's own words repeat the value.
@@ -145,7 +163,7 @@ guest() {
             echo "$output" | tee "$LAB/out"
             grep -q "^$program: option '$option'" "$LAB/out"
             grep -q -- "--help" "$LAB/out"
-            silent
+            lab_silent
         done
     done
 }

@@ -126,6 +126,7 @@ judge() {
 # nothing_left DIRECTORY: but, after status 4, an intent for the next run.
 nothing_left() {
     lab_leftovers
+    lab_silent
     if [ $status = 4 ]; then
         list "$1" | lacks partial
     else

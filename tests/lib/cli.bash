@@ -34,7 +34,7 @@ cli_setup_file() {
 # Arrays cannot be exported to the tests' processes.
 cli_save() {
     # shellcheck disable=SC2046
-    declare -p LAB LAB_URI LAB_DISKS LAB_TARGET LAB_TMP LAB_LOGS LAB_ENV \
+    declare -p LAB LAB_URI LAB_CANARY LAB_SECRET_URI LAB_DISKS LAB_TARGET LAB_TMP LAB_LOGS LAB_ENV \
         LAB_AS LAB_USER LAB_CACHE $(compgen -v FAR_) | sed 's/^declare /declare -g /' \
         >"$BATS_FILE_TMPDIR/lab"
 }
@@ -46,12 +46,21 @@ cli_setup() {
     mkdir -p "$T"
     [ "$(id -u)" != 0 ] || chown "$LAB_USER" "$T"
     NO_LEFTOVERS=1
+    # What `run` takes is shown too, where cli_silent finds it.
+    BATS_VERBOSE_RUN=1
 }
 
-# Every test ends without leftovers and without its guests.
+# cli_silent: the lab's secret is in nothing that was said or written so far.
+cli_silent() {
+    lab_silent ${BATS_OUT:+"$BATS_OUT"} ${BATS_TEST_TMPDIR:+"$BATS_TEST_TMPDIR"}
+}
+
+# Every test ends without leftovers, without having told the lab's secret, and
+# without its guests.
 cli_teardown() {
     [ -e "$BATS_FILE_TMPDIR/lab" ] || return 0
     local status=0 name
+    cli_silent || status=1
     if [ -n "${NO_LEFTOVERS:-}" ]; then
         lab_leftovers || status=1
     fi
@@ -66,15 +75,30 @@ cli_teardown() {
 cli_teardown_file() {
     [ -f "$BATS_FILE_TMPDIR/lab" ] || return 0
     . "$BATS_FILE_TMPDIR/lab"
+    local status=0
+    # What setup_file did.
+    cli_silent || status=1
     lab_stop
+    return $status
 }
 
 backup() {
-    lab_run virtnbdbackup "$@"
+    secret_uri "$@"
+    lab_run virtnbdbackup "$@" "${SECRET[@]}"
 }
 
 restore() {
-    lab_run virtnbdrestore -L "$LAB/restore.log" "$@"
+    secret_uri "$@"
+    lab_run virtnbdrestore -L "$LAB/restore.log" "$@" "${SECRET[@]}"
+}
+
+# SECRET is -U with the lab's secret, unless these arguments have a URI: every log
+# begins with the command line.
+secret_uri() {
+    SECRET=(-U "$LAB_SECRET_URI")
+    case " $* " in
+    *" -U"* | *" --uri"*) SECRET=() ;;
+    esac
 }
 
 # none FILE...: none of these is there.  (Patterns that match nothing are such.)
@@ -116,7 +140,8 @@ wait_for_job() {
 backup_while_writing() {
     local domain=$1 disk=$2 i
     shift 2
-    lab_spawn virtnbdbackup -d "$domain" "$@"
+    secret_uri "$@"
+    lab_spawn virtnbdbackup -d "$domain" "$@" "${SECRET[@]}"
     wait_for_job "$domain" "$LAB_PID" || return 1
     for i in 0 1 2 3 4 5 6 7; do
         lab_write "$domain" "$disk" 0x5a "${i}M" 64K || return 1

@@ -317,6 +317,7 @@ guest_setup() {
 guest_teardown() {
     [ -e "$BATS_FILE_TMPDIR/lab" ] || return 0
     local status=0 name image
+    cli_silent || status=1
     if [ -n "${NO_LEFTOVERS:-}" ]; then
         lab_leftovers || status=1
     fi

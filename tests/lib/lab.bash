@@ -26,6 +26,9 @@
 # Variables for callers, set by lab_start:
 #   LAB          the directory; short, so that socket paths in it fit
 #   LAB_URI      qemu:///session
+#   LAB_CANARY   a secret that nothing in the lab may tell; see lab_silent
+#   LAB_SECRET_URI  LAB_URI with the secret in its query, and in the authfile that
+#                this names: the LIBVIRT_DEFAULT_URI of programs in the lab
 #   LAB_DISKS    where relative disk names of lab_domain lie
 #   LAB_TARGET   an empty directory that the lab's user may write: for backups
 #   LAB_TMP      TMPDIR of the lab's processes; lab_leftovers wants it empty
@@ -75,6 +78,8 @@ lab_start() {
     dir=$(mktemp -d /tmp/vl.XXXXXX) || return 1
     LAB=$dir
     LAB_URI=qemu:///session
+    LAB_CANARY=$(mktemp -u canaryXXXXXXXXXX)
+    LAB_SECRET_URI="$LAB_URI?authfile=$LAB/auth/file&keyfile=$LAB_CANARY"
     LAB_DISKS=$LAB/disks
     LAB_TARGET=$LAB/target
     LAB_TMP=$LAB/tmp
@@ -84,13 +89,14 @@ lab_start() {
     echo $$ >"$LAB/owner"
     # QEMU writes its log itself: no virtlogd to start and to end.
     echo 'stdio_handler = "file"' >"$LAB/c/libvirt/qemu.conf"
+    _lab_authfile || return 1
     chmod 755 "$LAB" "$LAB/bin"
     chmod 700 "$LAB/r"
     LAB_ENV=(
         "PATH=$LAB/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         "HOME=$LAB/home" "XDG_RUNTIME_DIR=$LAB/r" "XDG_CONFIG_HOME=$LAB/c"
         "XDG_CACHE_HOME=$LAB/ca" "XDG_DATA_HOME=$LAB/da" "TMPDIR=$LAB/tmp"
-        "LAB=$LAB" "LIBVIRT_DEFAULT_URI=$LAB_URI" "LC_ALL=C" "TZ=UTC"
+        "LAB=$LAB" "LIBVIRT_DEFAULT_URI=$LAB_SECRET_URI" "LC_ALL=C" "TZ=UTC"
         # As in a system's libvirt, whose daemon systemd starts, so that the
         # programs confine themselves.
         "LIBVIRT_AUTOSTART=0"
@@ -123,6 +129,21 @@ lab_start() {
         _lab_fail "libvirt's session daemon does not start"
         return 1
     fi
+}
+
+# Credentials for a server that there is not: libvirt reads the file where it has
+# to log in, and asks as it would without.  (A key file is for ssh.)
+_lab_authfile() {
+    mkdir -m 700 "$LAB/auth" || return 1
+    echo "$LAB_CANARY" >"$LAB/auth/word"
+    cat >"$LAB/auth/file" <<AUTH
+[credentials-lab]
+authname=lab
+password=$LAB_CANARY
+[auth-libvirt-nowhere.invalid]
+credentials=lab
+AUTH
+    chmod 600 "$LAB/auth/file"
 }
 
 # lab_run COMMAND [ARGUMENT...]
@@ -534,6 +555,62 @@ lab_leftovers() {
     fi
     found=$(sed '/^$/d' <<<"$found")
     [ -z "$found" ] || { printf '%s\n' "$found"; return 1; }
+}
+
+# lab_silent [FILE...]
+#   Print where the lab's secret can be read; returns 1 if it can: in files of
+#   the lab, in their names, in these FILEs or directories, in the arguments of
+#   any process.  $LAB/auth alone may have it.  Of files of more than 4 MiB,
+#   which are disks, the begin and the end are searched, where there is anything
+#   else in them.  Arguments get a second: a program may be about to start.
+lab_silent() {
+    local found arguments i
+    [ -n "$LAB" ] || return 0
+    found=$(_lab_files_that_tell "$@")
+    for ((i = 0; i < 20; i++)); do
+        arguments=$(_lab_arguments_that_tell)
+        [ -n "$arguments" ] || break
+        sleep 0.05
+    done
+    found=$(sed '/^$/d' <<<"$found"$'\n'"$arguments")
+    [ -z "$found" ] || { printf '%s\n' "$found" | cut -c 1-400; return 1; }
+}
+
+# grep for the secret, which so is in no argument of ours.
+_lab_grep_secret() {
+    LC_ALL=C grep -saF -D skip -f "$LAB/auth/word" "$@"
+}
+
+# A file system that hangs must not hang the search.
+_lab_files_that_tell() {
+    local file end auth=$LAB/auth
+    timeout 60 find "$LAB" "$@" -path "$auth" -prune -o \
+        -fprint "$auth/names" -type f \
+        \( -size +4096k -fprint0 "$auth/big" -o -fprint0 "$auth/small" \) \
+        2>/dev/null
+    _lab_grep_secret "$auth/names" | sed 's/^/secret in the name: /'
+    LC_ALL=C timeout 60 xargs -0r grep -slaF -D skip -f "$auth/word" -- \
+        <"$auth/small" | while IFS= read -r file; do
+        echo "secret in $file: $(_lab_grep_secret -m 1 "$file")"
+    done
+    for end in head tail; do
+        ! timeout 60 xargs -0r $end -qc 256K -- <"$auth/big" 2>/dev/null |
+            _lab_grep_secret -q || _lab_big_files_that_tell $end
+    done
+}
+
+_lab_big_files_that_tell() {
+    local file
+    while IFS= read -r -d '' file; do
+        ! "$1" -c 256K -- "$file" | _lab_grep_secret -q || echo "secret in $file"
+    done <"$LAB/auth/big"
+}
+
+_lab_arguments_that_tell() {
+    local file
+    for file in $(_lab_grep_secret -l /proc/[0-9]*/cmdline); do
+        echo "secret in arguments: $(tr '\0' ' ' 2>/dev/null <"$file")"
+    done
 }
 
 # lab_stop

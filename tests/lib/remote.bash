@@ -25,7 +25,7 @@
 # Variables, set by far_start:
 #   FAR_PID      its first process, as this machine sees it
 #   FAR_IP       its address;  FAR_HERE: ours on the same link
-#   FAR_URI      qemu+ssh://root@$FAR_IP/system
+#   FAR_URI      qemu+ssh://root@$FAR_IP/system, with the lab's secret in its query
 #   FAR_ROOT     its file system, as this machine sees it (root only)
 #   FAR_DISKS    a directory there: where relative disk names of `far` lie
 #   FAR_SHARED   a directory that both sides see, for the tests' own use
@@ -184,7 +184,7 @@ far_start() {
         nsenter -t "$FAR_PID" -n ip link set far0 up ||
         { _far_fail "no link to it can be made"; return 1; }
     FAR_LINK=$link
-    FAR_URI=qemu+ssh://root@$FAR_IP/system
+    FAR_URI=qemu+ssh://root@$FAR_IP/system?authfile=/$LAB_CANARY
     echo >"$FAR_SHARED/go"
     for ((i = 0; i < 400; i++)); do
         far_run test -S /run/libvirt/libvirt-sock &&
@@ -331,6 +331,7 @@ far_setup() {
 far_teardown() {
     local status=0
     [ -n "$FAR_PID" ] || return 0
+    lab_silent "$FAR_ROOT"{/var/tmp,/run,"$LAB/far"} || status=1
     far_clean
     cli_teardown || status=1
     return $status

@@ -272,6 +272,7 @@ try_left_nothing() {
 try_left_over() {
     local left
     left=$(lab_leftovers) || wrong "left over: $left"
+    left=$(lab_silent) || wrong "told: $left"
     [ -d "$BASE/$1" ] || return 0
     left=$(find "$BASE/$1" -type f | grep -E '\.partial|/intent\.|\.new-')
     [ -z "$left" ] || wrong "left over: $left"

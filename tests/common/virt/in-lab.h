@@ -55,6 +55,16 @@ printf_format(1, 2) static inline const char *sh_out(const char *fmt, ...)
     return out;
 }
 
+/* The URI of a session that was given none, as errors name it: its secret is
+ * hidden where they are logged.
+ */
+static inline const char *default_uri(void)
+{
+    const char *uri = getenv("LIBVIRT_DEFAULT_URI");
+
+    return uri ? uri : "";
+}
+
 /* "<LAB_RUN>/<name>", in one of four static buffers. */
 static inline const char *in_run(const char *name)
 {

@@ -23,7 +23,7 @@ static void test_default_uri(void)
 
     CHECK_OK(session_open(NULL, 10000, &s, &err), &err);
     REQUIRE(s);
-    CHECK_STR(session_uri(s), "qemu:///session");
+    CHECK_STR(session_uri(s), default_uri());
     CHECK(!session_is_remote(s));
 }
 

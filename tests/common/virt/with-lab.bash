@@ -7,7 +7,8 @@
 # raw (running, qcow2 disks beside raw ones of all kinds), only-raw (running),
 # agent (a real one, tests/lib/guest.bash), nobody (a channel for an agent that
 # is not there).
-# Nothing may be left over when the program has ended.
+# Nothing may be left over when the program has ended, and the lab's secret must
+# not have been told.
 
 # shellcheck source=tests/lib/lab.bash
 . "$(dirname "$0")/../../lib/lab.bash"
@@ -85,9 +86,13 @@ for guest in "$@"; do
     esac || exit 99
 done
 
-lab_run env -u LIBVIRT_AUTOSTART LAB_RUN="$LAB/run" "${program##*/}"
-status=$?
+{ lab_run env -u LIBVIRT_AUTOSTART LAB_RUN="$LAB/run" \
+    "${program##*/}" 2>&1 >&3 |
+    tee "$LAB/stderr" >&2; exit "${PIPESTATUS[0]}"; } 3>&1 | tee "$LAB/stdout"
+status=${PIPESTATUS[0]}
 [ $status = 0 ] || sed 's/^/# /' "$LAB"/guest/*.console 2>/dev/null
 lab_leftovers | sed 's/^/# left over: /'
+[ "${PIPESTATUS[0]}" = 0 ] || status=1
+lab_silent | sed 's/^/# /'
 [ "${PIPESTATUS[0]}" = 0 ] || status=1
 exit $status

@@ -10,11 +10,15 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "set/sealed.h"
 
 #define DIRECTORY "checkpoints"
 #define XML_MAX (16 * MIB)
+
+/* Nobody looks after the scratch space meanwhile. */
+#define ASK_MS 5000
 
 int checkpoints_open(struct run *run, struct error *err)
 {
@@ -110,9 +114,17 @@ int checkpoints_name(const struct run *run, char **ret, struct error *err)
     return *ret ? 0 : error_memory(err);
 }
 
+void checkpoints_ask(struct run *run)
+{
+    _cleanup_error_ struct error err = ERROR_INIT;
+
+    if (run->checkpoint && checkpoint_xml(run->domain, run->checkpoint, ASK_MS,
+                                          &run->checkpoint_xml, &err) < 0)
+        log_debug("%s", error_text(&err));
+}
+
 int checkpoints_save(struct run *run, struct manifest *m, struct error *err)
 {
-    _cleanup_free_ char *xml = NULL;
     _cleanup_free_ char *name = NULL;
     _cleanup_free_ char *path = NULL;
 
@@ -121,9 +133,11 @@ int checkpoints_save(struct run *run, struct manifest *m, struct error *err)
     name = text_dup_printf("%s.xml", run->checkpoint);
     if (!name)
         return error_memory(err);
-    if (checkpoint_xml(run->domain, run->checkpoint, &xml, err) < 0 ||
-        file_replace(run->checkpointfd, name, xml, strlen(xml), 0600, err) <
-            0 ||
+    if (!run->checkpoint_xml && checkpoint_xml(run->domain, run->checkpoint, 0,
+                                               &run->checkpoint_xml, err) < 0)
+        return -1;
+    if (file_replace(run->checkpointfd, name, run->checkpoint_xml,
+                     strlen(run->checkpoint_xml), 0600, err) < 0 ||
         checkpoints_name(run, &path, err) < 0)
         return -1;
     return path ? manifest_add_file(m, run->dirfd, path, err) : 0;

@@ -30,6 +30,11 @@ must_check int checkpoints_is_own(const struct run *run,
                                   const struct checkpoint *c,
                                   struct error *err);
 
+/* Get the description of the new checkpoint from libvirt, which may go away
+ * while the disks are read; what it does not say now is asked for later.
+ */
+void checkpoints_ask(struct run *run);
+
 /* Save the description of the new checkpoint and list it in the manifest. */
 must_check int checkpoints_save(struct run *run, struct manifest *m,
                                 struct error *err);

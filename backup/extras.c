@@ -64,6 +64,16 @@ static bool has_info(const struct run_disk *d)
     return strncmp(d->disk->format, "qcow", 4) == 0;
 }
 
+int extras_ask(struct run *run, struct error *err)
+{
+    int autostart = domain_has_autostart(run->domain, err);
+
+    if (autostart < 0)
+        return -1;
+    run->autostart = autostart > 0;
+    return domain_xml(run->domain, &run->xml, err);
+}
+
 static char *autostart_name(const struct run *run)
 {
     return text_dup_printf("autostart.%s", run->point);
@@ -73,10 +83,9 @@ static int write_autostart(struct run *run, struct manifest *m,
                            struct error *err)
 {
     _cleanup_free_ char *name = autostart_name(run);
-    int r = domain_has_autostart(run->domain, err);
 
-    if (r <= 0)
-        return r;
+    if (!run->autostart)
+        return 0;
     return name ? write_file(run, m, name, "True", err) : error_memory(err);
 }
 

@@ -13,6 +13,11 @@
 #include "point.h"
 #include "set/manifest.h"
 
+/* Ask libvirt for the domain's configuration (run->xml) and for autostart,
+ * before the job: it may be gone when the point is committed.
+ */
+must_check int extras_ask(struct run *run, struct error *err);
+
 /* Write the files and list them in the manifest. */
 must_check int extras_write(struct run *run, struct manifest *m,
                             struct error *err);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/stop.h"
+#include "checkpoints.h"
 #include "quiesce.h"
 #include "recover.h"
 #include "scratch.h"
@@ -16,12 +17,23 @@
 #include "virt/job.h"
 
 #define BEGIN_TIMEOUT_MS 60000
-#define JOB_END_TIMEOUT_MS 60000
+#define JOB_END_SECONDS_MIN 5
+#define JOB_END_SECONDS_MAX 60
 
 /* For as long a failure waits for its reason. */
 #define EXPLAIN_MS 2000
 #define EXPLAIN_ENDED_MS 300
 #define EXPLAIN_STEP_MS 50
+
+/* Whoever does not wait long for QEMU does not for libvirt. */
+static int end_timeout_ms(const struct run *run)
+{
+    int seconds = run->options->io_seconds;
+
+    if (seconds == 0 || seconds > JOB_END_SECONDS_MAX)
+        seconds = JOB_END_SECONDS_MAX;
+    return MAX_OF(seconds, JOB_END_SECONDS_MIN) * 1000;
+}
 
 static const char *parent_name(const struct run *run, const struct run_disk *d)
 {
@@ -99,7 +111,7 @@ static int begin(struct run *run, struct job_request *request,
     if (begin_once(run, request, &first) == 0)
         return 0;
     if (first.kind == ERR_LIBVIRT && !job_port_is_taken(&first)) {
-        if (job_undo(run->domain, request, JOB_END_TIMEOUT_MS, err) < 0)
+        if (job_undo(run->domain, request, end_timeout_ms(run), err) < 0)
             return -1;
         purged = purge_bitmaps(run, err);
         if (purged < 0)
@@ -152,6 +164,7 @@ int online_open(struct run *run, struct error *err)
         run->disks[i].target = transport_target(run, run->disks[i].export_name);
     log_info("backup job started, %zu %s", run->disk_count,
              run->disk_count == 1 ? "disk" : "disks");
+    checkpoints_ask(run);
     return 0;
 }
 
@@ -160,12 +173,14 @@ void online_close(struct run *run)
 {
     _cleanup_error_ struct error err = ERROR_INIT;
 
-    if (job_end(run->domain, run->socket, JOB_END_TIMEOUT_MS, &err) >= 0) {
+    if (job_end(run->domain, run->socket, end_timeout_ms(run), &err) >= 0) {
         there_forget(run, REMOTE_JOB);
         return;
     }
-    log_error("the backup job of domain '%s' could not be ended (%s); end it "
-              "with: virtnbdbackup -d %s -o %s -k",
+    log_error("the backup job of domain '%s' could not be ended (%s), and its "
+              "scratch files grow; a process in the background goes on trying, "
+              "and so does the next run; by hand, when libvirt answers: "
+              "virtnbdbackup -d %s -o %s -k",
               domain_name(run->domain), error_text(&err),
               domain_name(run->domain), point_place(run));
     run->left_over = run->job_left = run->hand_over = true;
@@ -177,7 +192,7 @@ void online_break(struct run *run)
 
     log_debug("a disk failed; ending the job");
     nbd_tls_stop();
-    if (job_end(run->domain, run->socket, JOB_END_TIMEOUT_MS, &err) < 0)
+    if (job_end(run->domain, run->socket, end_timeout_ms(run), &err) < 0)
         log_debug("end the job: %s", error_text(&err));
 }
 

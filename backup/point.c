@@ -310,6 +310,7 @@ void point_done(struct run *run)
     free(run->chain_name);
     free(run->point);
     free(run->checkpoint);
+    free(run->checkpoint_xml);
     free(run->next);
     closep(&run->checkpointfd);
 }

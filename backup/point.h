@@ -67,6 +67,7 @@ struct run {
     bool started;     /* we have started it, paused (--start-domain) */
     struct domain_disk_list all_disks; /* of the domain, wanted or not */
     char *xml;               /* of the domain, as it was just before the job */
+    bool autostart;          /* the same */
     struct chain *chain;     /* what the directory held before */
     struct chain *old_chain; /* to stdout: what a full or copy is no part of */
     char point_uuid[TEXT_UUID_ROOM];
@@ -76,6 +77,7 @@ struct run {
     char *point;            /* name of the point: virtnbdbackup.0, copy */
     char *checkpoint;       /* to be made; NULL: none */
     char *next;             /* the checkpoint that metadata names */
+    char *checkpoint_xml;   /* its description, once libvirt has told it */
     int checkpointfd;       /* where descriptions of checkpoints lie */
     char *runtime_dir;      /* private, on the hypervisor */
     char *socket;           /* QEMU's, on the hypervisor; over TCP the job's

@@ -369,8 +369,7 @@ static int make_point(struct run *run, struct error *err)
     _cleanup_manifest_ struct manifest m = MANIFEST_INIT;
     int r;
 
-    if (domain_xml(run->domain, &run->xml, err) < 0 ||
-        chain_continue(run->chain, &m, err) < 0)
+    if (extras_ask(run, err) < 0 || chain_continue(run->chain, &m, err) < 0)
         return -1;
     run->sequence = m.sequence;
     if (commit_describe(run, &m, err) < 0 || places_name(run, err) < 0 ||

@@ -87,7 +87,7 @@ static int xml_run(struct call *call, virConnectPtr conn maybe_unused,
 
 /* Outcome 1 = `*ret` is its XML, 0 = there is no such checkpoint. */
 static int get_xml(struct domain *d, const char *name, unsigned flags,
-                   char **ret, struct error *err)
+                   int timeout_ms, char **ret, struct error *err)
 {
     _cleanup_(call_freep) struct call *call =
         call_new(domain_session(d), d, xml_run, "get a checkpoint");
@@ -95,7 +95,7 @@ static int get_xml(struct domain *d, const char *name, unsigned flags,
 
     call_arg(call, 0, name);
     call_flags(call, flags);
-    found = call_wait(call, CALL_ASK, 0, err);
+    found = call_wait(call, CALL_ASK, timeout_ms, err);
     if (found > 0)
         *ret = take(call->text);
     return found;
@@ -105,7 +105,7 @@ int checkpoint_find(struct domain *d, const char *name, struct checkpoint *ret,
                     struct error *err)
 {
     _cleanup_free_ char *xml = NULL;
-    int found = get_xml(d, name, XML_PLAIN, &xml, err);
+    int found = get_xml(d, name, XML_PLAIN, 0, &xml, err);
 
     if (found > 0 && ret && checkpoint_parse(xml, ret, err) < 0)
         return -1;
@@ -118,10 +118,10 @@ static int no_such(struct domain *d, const char *name, struct error *err)
                      domain_name(d), name);
 }
 
-int checkpoint_xml(struct domain *d, const char *name, char **ret,
-                   struct error *err)
+int checkpoint_xml(struct domain *d, const char *name, int timeout_ms,
+                   char **ret, struct error *err)
 {
-    int found = get_xml(d, name, XML_SIZES, ret, err);
+    int found = get_xml(d, name, XML_SIZES, timeout_ms, ret, err);
 
     return found == 0 ? no_such(d, name, err) : MIN_OF(found, 0);
 }
@@ -131,7 +131,7 @@ int checkpoint_size(struct domain *d, const char *name, const char *target,
 {
     _cleanup_free_ char *text = NULL;
 
-    if (checkpoint_xml(d, name, &text, err) < 0)
+    if (checkpoint_xml(d, name, 0, &text, err) < 0)
         return -1;
     return checkpoint_parse_size(text, target, ret_bytes, err);
 }
@@ -223,7 +223,7 @@ int checkpoint_validate(struct domain *d, const char *name, char **ret_why,
                         struct error *err)
 {
     _cleanup_free_ char *xml = NULL;
-    int found = get_xml(d, name, XML_PLAIN, &xml, err);
+    int found = get_xml(d, name, XML_PLAIN, 0, &xml, err);
 
     if (found <= 0)
         return found < 0 ? -1 : no_such(d, name, err);

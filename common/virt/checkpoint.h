@@ -95,9 +95,10 @@ must_check int checkpoint_find(struct domain *d, const char *name,
 
 /* Its XML without the domain's: what checkpoint_redefine takes.  Of a running
  * guest with the sizes (bytes dirty since) where libvirt can tell.
+ * `timeout_ms` 0: the session's.
  */
-must_check int checkpoint_xml(struct domain *d, const char *name, char **ret,
-                              struct error *err);
+must_check int checkpoint_xml(struct domain *d, const char *name,
+                              int timeout_ms, char **ret, struct error *err);
 
 /* Bytes written to the disk `target` since the checkpoint, by libvirt's
  * estimate: outcome 1 = known, 0 = unknown (guest off, disk not in it).

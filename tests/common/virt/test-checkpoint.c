@@ -138,7 +138,7 @@ static void test_find(void)
     CHECK_STR(c.parent, "c0");
     CHECK_EQ_INT(checkpoint_find(vm, "c2", NULL, &err), 1);
     CHECK_EQ_INT(checkpoint_find(vm, "c3", NULL, &err), 0);
-    CHECK_OK(checkpoint_xml(vm, "c1", &xml, &err), &err);
+    CHECK_OK(checkpoint_xml(vm, "c1", 0, &xml, &err), &err);
     CHECK_CONTAINS(xml, "size='131072'");
     CHECK(xml && !strstr(xml, "<domain>") && !strstr(xml, "<domain "));
     CHECK_EQ_INT(checkpoint_size(vm, "c1", "vda", &bytes, &err), 1);
@@ -235,7 +235,7 @@ static void test_redefine(void)
     _cleanup_error_ struct error err = ERROR_INIT;
 
     make_three();
-    CHECK_OK(checkpoint_xml(vm, "c2", &xml, &err), &err);
+    CHECK_OK(checkpoint_xml(vm, "c2", 0, &xml, &err), &err);
     REQUIRE(xml);
     CHECK_EQ_INT(checkpoint_delete(vm, "c2", true, &err), 1);
     check_names("c0 c1");

@@ -165,7 +165,9 @@ static int open_more(struct copying *c, struct error *err)
 
         if (nbd_conn_open(&task->target, NULL, timeout_ms,
                           &c->conns[c->conn_count], &why) == 0) {
-            c->conn_count++;
+            if (survey_check_size(&c->survey, c->conns[c->conn_count++], err) <
+                0)
+                return -1;
             continue;
         }
         if (why.kind == ERR_STOPPED) {

@@ -50,6 +50,9 @@ struct disk_task {
      * everything is saved all the same. */
     const char *bitmap;
     uint64_t parent_size;
+    /* The export must have this size, to the sector; if it is known. */
+    bool size_known;
+    uint64_t size;
     /* What the parent belongs to: unchanged blocks are compared with it, and
      * everything is saved if they have changed (unchanged.h).  NULL: they are
      * not compared. */

@@ -2,9 +2,40 @@
 /* exports.c - see exports.h */
 #include "exports.h"
 
+#include "base/cleanup.h"
+#include "base/log.h"
+
+/* Nobody looks after the scratch space meanwhile. */
+#define ASK_MS 5000
+
+/* The sizes that the exports have to have, by libvirt.  QEMU resizes no disk
+ * while it has a backup job, and nobody an image that qemu-nbd has locked, so
+ * what libvirt says now is what was true when the exports began.  Where it does
+ * not say, there is nothing to compare with.
+ */
+static void ask_sizes(struct run *run)
+{
+    for (size_t i = 0; i < run->disk_count; i++) {
+        struct run_disk *d = &run->disks[i];
+        _cleanup_error_ struct error err = ERROR_INIT;
+
+        d->size_known = domain_disk_size(run->domain, d->disk->target, ASK_MS,
+                                         &d->size, &err) == 0;
+        if (d->size_known)
+            continue;
+        log_debug("%s", error_text(&err));
+        if (!run->powered_off)
+            return;
+    }
+}
+
 int exports_open(struct run *run, struct error *err)
 {
-    return run->powered_off ? offline_open(run, err) : online_open(run, err);
+    int r = run->powered_off ? offline_open(run, err) : online_open(run, err);
+
+    if (r == 0)
+        ask_sizes(run);
+    return r;
 }
 
 void exports_close(struct run *run)

@@ -43,6 +43,8 @@ struct run_disk {
     /* Set by exports_open: */
     struct nbd_target target; /* where the disk can be read */
     char *bitmap;             /* context of the changes; NULL: none */
+    bool size_known;          /* by libvirt: */
+    uint64_t size;            /* what the export has to have */
     char *export_name;        /* owned */
     char *socket;             /* powered off: of its server, owned */
     struct qemu_nbd *server;  /* powered off */

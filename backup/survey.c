@@ -11,6 +11,7 @@
 #include "unchanged.h"
 
 #define CONNECT_TIMEOUT_MS 30000
+#define SECTOR 512
 
 /* What the whole disk holds. */
 static int ask_allocation(const struct disk_task *task, const struct survey *s,
@@ -88,6 +89,8 @@ static int open_bitmap(const struct disk_task *task, const struct survey *s,
     if (nbd_conn_open(&task->target, contexts, CONNECT_TIMEOUT_MS, &conn, err) <
         0)
         return -1;
+    if (survey_check_size(s, conn, err) < 0)
+        return -1;
     if (!nbd_conn_has_context(conn, task->bitmap)) {
         snprintf(why, sizeof(why), "QEMU does not offer the bitmap '%s'",
                  task->bitmap);
@@ -141,6 +144,42 @@ static int find_changes(const struct disk_task *task, struct survey *s,
     return 1;
 }
 
+/* Of an image that does not end with a sector QEMU shows the last one whole, or
+ * not at all.
+ */
+static bool is_size_right(const struct disk_task *task, uint64_t size)
+{
+    uint64_t less = MIN_OF(size, task->size), more = MAX_OF(size, task->size);
+
+    return !task->size_known || less == more ||
+           (size % SECTOR == 0 && more - less < SECTOR);
+}
+
+static int check_size(const struct disk_task *task, uint64_t size,
+                      struct error *err)
+{
+    if (is_size_right(task, size))
+        return 0;
+    return error_set(err, ERR_INPUT,
+                     "its export has %" PRIu64 " bytes, but libvirt says that "
+                     "the disk has %" PRIu64 ": another image is shown, or it "
+                     "was resized behind libvirt's back",
+                     size, task->size);
+}
+
+int survey_check_size(const struct survey *s, const struct nbd_conn *conn,
+                      struct error *err)
+{
+    uint64_t size = nbd_conn_size(s->conn), other = nbd_conn_size(conn);
+
+    if (other == size)
+        return 0;
+    return error_set(err, ERR_NBD,
+                     "its export has %" PRIu64 " bytes, but %" PRIu64
+                     " on another connection",
+                     size, other);
+}
+
 int survey_make(const struct disk_task *task, struct survey *ret,
                 struct error *err)
 {
@@ -149,7 +188,8 @@ int survey_make(const struct disk_task *task, struct survey *ret,
     int r;
 
     if (nbd_conn_open(&task->target, contexts, CONNECT_TIMEOUT_MS, &ret->conn,
-                      err) < 0)
+                      err) < 0 ||
+        check_size(task, nbd_conn_size(ret->conn), err) < 0)
         return -1;
     r = open_bitmap(task, ret, &bitmap, err);
     if (r < 0)

@@ -29,6 +29,11 @@ struct survey {
 must_check int survey_make(const struct disk_task *task, struct survey *ret,
                            struct error *err);
 
+/* Does another connection to the export show a disk of the same size? */
+must_check int survey_check_size(const struct survey *s,
+                                 const struct nbd_conn *conn,
+                                 struct error *err);
+
 void survey_done(struct survey *survey);
 
 #endif

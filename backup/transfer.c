@@ -60,6 +60,8 @@ struct disk_task transfer_task(const struct run *run, const struct run_disk *d)
         .parent = d->parent < 0 ? "" : run->chain->points[d->parent].name,
         .bitmap = d->bitmap,
         .parent_size = d->parent_size,
+        .size_known = d->size_known,
+        .size = d->size,
         /* The indexes of archives are in the archives. */
         .chain = d->parent < 0 || run->chain->archived ? NULL : run->chain,
         .check_source = run->options->check_source,

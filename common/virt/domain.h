@@ -9,6 +9,7 @@
 #define VIRT_DOMAIN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -85,6 +86,15 @@ must_check int domain_stop_if_untouched(struct domain *d, struct error *err);
  */
 must_check int domain_disks(struct domain *d, struct domain_disk_list *ret,
                             struct error *err);
+
+/* The size of the disk `target` as its guest sees it, in bytes; of a domain
+ * that is off what its image says, which need not be whole sectors.
+ * `timeout_ms` 0: the session's.  ERR_LIBVIRT: it is not known, as that of a
+ * volume of a domain that is off is not.
+ */
+must_check int domain_disk_size(struct domain *d, const char *target,
+                                int timeout_ms, uint64_t *ret,
+                                struct error *err);
 
 /* Is there a block job on the disk `target`, by whomever?  Outcome 1 = yes, and
  * `*ret_what` (owned; may be NULL) is "pull", "copy", "commit", "backup" or

@@ -79,6 +79,33 @@ int domain_disks(struct domain *d, struct domain_disk_list *ret,
     return 0;
 }
 
+/* ---- how large ---- */
+
+/* args[0]: target -> numbers[0]: bytes. */
+static int size_run(struct call *call, virConnectPtr conn maybe_unused,
+                    virDomainPtr domain, struct error *err)
+{
+    virDomainBlockInfo info = {0};
+
+    if (virDomainGetBlockInfo(domain, call->args[0], &info, 0) < 0)
+        return call_fail(call, err);
+    call->numbers[0] = info.capacity;
+    return 0;
+}
+
+int domain_disk_size(struct domain *d, const char *target, int timeout_ms,
+                     uint64_t *ret, struct error *err)
+{
+    _cleanup_(call_freep) struct call *call =
+        call_new(domain_session(d), d, size_run, "ask for the size of a disk");
+
+    call_arg(call, 0, target);
+    if (call_wait(call, CALL_ASK, timeout_ms, err) < 0)
+        return error_prefix(err, "disk %s", target);
+    *ret = call->numbers[0];
+    return 0;
+}
+
 /* ---- block jobs ---- */
 
 /* libvirt's VIR_DOMAIN_BLOCK_JOB_TYPE_*, in its order. */

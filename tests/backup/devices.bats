@@ -343,3 +343,69 @@ loop_device() {
     [ "$(qemu-img info --output json "$LAB_DISKS/a.qcow2" |
         jq -r '."format-specific".data.bitmaps[].name' | xargs)" = virtnbdbackup.0 ]
 }
+
+# odd_sizes: of odd.raw, and what the header of b.qcow2 says: 1049000.  QEMU rounds
+# them when it writes there.
+odd_sizes() {
+    lab_run truncate -s 1049000 "$LAB_DISKS/odd.raw"
+    printf '\x00\x00\x00\x00\x00\x10\x01\xa8' |
+        dd of="$LAB_DISKS/b.qcow2" bs=1 seek=24 conv=notrunc status=none
+}
+
+# What QEMU shows of an image need not be what libvirt reads in it: of a raw file
+# the last sector as a whole, of a qcow2 image that one not at all.
+# covers: E4:FID
+@test "images whose size is no multiple of a sector, on and off" {
+    local n
+    lab_image odd.raw raw 1M
+    lab_image b.qcow2 qcow2 1M
+    odd_sizes
+    lab_domain vm1 vda=odd.raw,format=raw vdb=b.qcow2
+    lab_write vm1 vda 0x11 1M 512
+    lab_write vm1 vdb 0x12 900K 100K
+    remember 0 vdb
+    backup -d vm1 -l full --raw -o "$T/b"
+    [ "$(stat -c %s "$T/b/vda.copy.data")" = 1049088 ]
+    restores "$T/b" 0 -d vdb
+    for n in inc diff; do
+        lab_write vm1 vdb 0x13 960K 60K
+        remember $n vdb
+        backup -d vm1 -l $n -o "$T/b"
+        restores "$T/b" $n -d vdb
+    done
+    lab_virsh destroy vm1
+    odd_sizes
+    for n in vda vdb; do
+        lab_virsh domblkinfo vm1 $n | grep 'Capacity: *1049000$'
+    done
+    backup -d vm1 -l copy --raw -o "$T/c"
+    restores "$T/c" diff -d vdb
+}
+
+# covers: E4:FID
+@test "powered off: an image of another size is shown in the disk's place" {
+    local level
+    lab_domain vm1 vda=a.qcow2,size=8M
+    lab_write vm1 vda 0x11 0 1M
+    backup -d vm1 -l full -o "$T/b"
+    lab_virsh destroy vm1
+    lab_image other.qcow2 qcow2 4M
+    # A qemu-nbd that shows that one.
+    cat >"$LAB/bin/qemu-nbd" <<'WRAPPER'
+#!/bin/bash
+exec /usr/bin/qemu-nbd "${@/a.qcow2/other.qcow2}"
+WRAPPER
+    chmod 755 "$LAB/bin/qemu-nbd"
+    for level in copy inc diff; do
+        echo $level
+        run -1 backup -d vm1 -l $level -o "$T/$([ $level = copy ] || echo b)"
+        echo "$output"
+        [[ $output == *"disk vda: its export has 4194304 bytes, but libvirt says that the disk has 8388608"* ]]
+        lab_leftovers
+        [ "$(names "$T/b")" = virtnbdbackup.0 ]
+        none "$T"/b/*.partial "$T"/b/intent.* "$T"/manifest.*
+    done
+    rm "$LAB/bin/qemu-nbd"
+    backup -d vm1 -l inc -o "$T/b"
+    restore -i "$T/b" -o verify
+}

@@ -108,6 +108,64 @@ static void test_every_read_fails(void)
     }
 }
 
+/* A disk that libvirt gives `known` bytes; `part` NULL: it is taken. */
+static void check_size(const char *plugin, uint64_t known, const char *part)
+{
+    _cleanup_bench_ struct bench b = bench_new();
+    _cleanup_server_ struct server s = SERVER_INIT;
+    struct run r = {.task = bench_task(&b, &s, &plain)};
+
+    nbdkit_start(&s, "%s", plugin);
+    r.task.target.socket_path = s.socket;
+    r.task.size_known = true;
+    r.task.size = known;
+    run_start(&r);
+    if (part) {
+        expect_failure(&r, &b, ERR_INPUT, part, clock_ms());
+        return;
+    }
+    pthread_join(r.thread, NULL);
+    CHECK_OK(r.status, &r.error);
+}
+
+/* An export is not the disk that libvirt knows; or it is, to the sector. */
+/* covers: E4:FID */
+static void test_wrong_size(void)
+{
+    check_size("--filter=truncate memory 8M truncate=4M", 8 * MIB,
+               "has 4194304 bytes, but libvirt says that the disk has 8388608");
+    check_size("--filter=truncate memory 8M truncate=0", 8 * MIB,
+               "has 0 bytes");
+    check_size("memory 8M", 0, "the disk has 0");
+    check_size("memory 1049088", 1048576, "has 1049088 bytes");
+    check_size("memory 1049001", 1049000, "has 1049001 bytes");
+    check_size("memory 8M", 8 * MIB, NULL);
+    check_size("memory 1049088", 1049000, NULL);
+    check_size("memory 1048576", 1049000, NULL);
+    check_size("memory 1049000", 1049000, NULL);
+}
+
+/* Each connection is told another size: that for the data, or the bitmap's. */
+/* covers: E4:FID */
+static void test_two_sizes(void)
+{
+    static const char *const bitmaps[] = {NULL, "qemu:dirty-bitmap:b"};
+
+    for (size_t i = 0; i < array_size(bitmaps); i++) {
+        _cleanup_bench_ struct bench b = bench_new();
+        _cleanup_server_ struct server s = SERVER_INIT;
+        struct run r = {.task = bench_task(&b, &s, &plain)};
+
+        hostile_start(&s, "size=1048576 grow=65536");
+        r.task.target.socket_path = s.socket;
+        r.task.bitmap = bitmaps[i];
+        run_start(&r);
+        expect_failure(&r, &b, ERR_NBD,
+                       "has 1048576 bytes, but 1114112 on another connection",
+                       clock_ms());
+    }
+}
+
 static void check_broken_server(const struct variant *v, int signal_number,
                                 int io_timeout_ms, enum error_kind kind,
                                 const char *part)
@@ -385,6 +443,8 @@ int main(int argc, char **argv)
     }
     RUN(test_read_error);
     RUN(test_every_read_fails);
+    RUN(test_wrong_size);
+    RUN(test_two_sizes);
     RUN(test_server_killed);
     RUN(test_server_silent);
     RUN(test_stop);

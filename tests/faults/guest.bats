@@ -222,6 +222,67 @@ committed() {
     done
 }
 
+# A QMP command of the guest's QEMU.
+qmp() {
+    lab_virsh qemu-monitor-command vm1 "$1"
+}
+
+# swap_export: the export of vda shows another node, of 4 MiB.
+swap_export() {
+    local id
+    id=$(qmp '{"execute":"query-block-exports"}' | jq -r '.return[].id')
+    qmp '{"execute":"blockdev-add","arguments":{"driver":"null-co",
+        "node-name":"other","size":4194304,"read-zeroes":true}}'
+    qmp "{\"execute\":\"block-export-del\",\"arguments\":{\"id\":\"$id\",
+        \"mode\":\"hard\"}}"
+    qmp '{"execute":"block-export-add","arguments":{"type":"nbd","id":"other",
+        "node-name":"other","name":"vda"}}'
+}
+
+# at_line TEXT COMMAND: the run of LAB_PID stops itself with every line that it
+# writes (see below); do something when it has written that one, and go on to the
+# end.
+at_line() {
+    local text=$1 seen=0 lines pid
+    shift
+    while kill -0 "$LAB_PID" 2>/dev/null; do
+        lines=$(wc -l <"$T/err")
+        [ "$lines" -gt $seen ] || continue
+        seen=$lines
+        pid=$(lab_processes |
+            awk '/[v]irtnbdbackup -d vm1/ && !/strace/ { print $1; exit }')
+        STOPPED=$pid
+        ! tail -n 1 "$T/err" | grep "$text" || "$@"
+        kill -CONT "$pid" || true
+    done
+}
+
+# covers: E4:FID
+@test "the export is of another size than the disk: refused, both are named" {
+    command -v strace >/dev/null || skip "strace is not installed"
+    local level
+    guest
+    for level in $LEVELS; do
+        echo "level $level"
+        rm -rf "$T/b"
+        ARGS=(-d vm1 -l "$level" -o "$T/b")
+        case $level in
+        full) ARGS+=(--chain other) ;;
+        *) lab_run cp -r "$T/base" "$T/b" ;;
+        esac
+        : >"$T/err"
+        lab_spawn env ASAN_OPTIONS=detect_leaks=0 strace -f -b execve -qq \
+            -o "$LAB/strace" -P "$T/err" -e inject=write:signal=STOP \
+            virtnbdbackup "${ARGS[@]}" 2>"$T/err"
+        at_line "backup job started" swap_export
+        ends 1
+        grep "disk vda: its export has 4194304 bytes, but libvirt says that the disk has 16777216" "$T/err"
+        no_point $level
+        qmp '{"execute":"blockdev-del","arguments":{"node-name":"other"}}'
+        works_again
+    done
+}
+
 # covers: C10:FID
 @test "scratch space runs out: the job ends before the guest is hurt" {
     [ "$(id -u)" = 0 ] || skip "mounting needs root"

@@ -10,6 +10,8 @@
  * its parent.
  *
  * size=N        what it says the export's size is (default 1 MiB)
+ * grow=N        and how much more it says on each connection than on the one
+ *               before
  * context=NAME  the context it offers (default base:allocation)
  * min=N max=N   block sizes to advertise
  * greet=        normal | drop | hang | garbage | leave (when all is agreed)
@@ -47,13 +49,13 @@
 #define REQUEST_MAX (32U << 20)
 
 static struct {
-    uint64_t size;
+    uint64_t size, grow;
     uint32_t min, max;
     const char *context, *greet, *status, *read, *write, *flush;
     bool readonly, nozero;
-} script = {1 << 20,  0,        0,        "base:allocation",
-            "normal", "normal", "normal", "normal",
-            "normal", false,    false};
+} script = {1 << 20,           0,        0,        0,
+            "base:allocation", "normal", "normal", "normal",
+            "normal",          "normal", false,    false};
 
 static int client;
 
@@ -533,6 +535,8 @@ static void argument(const char *arg)
         }
     if (strncmp(arg, "size=", 5) == 0)
         script.size = strtoull(value, NULL, 0);
+    else if (strncmp(arg, "grow=", 5) == 0)
+        script.grow = strtoull(value, NULL, 0);
     else if (strncmp(arg, "min=", 4) == 0)
         script.min = (uint32_t)strtoul(value, NULL, 0);
     else if (strncmp(arg, "max=", 4) == 0)
@@ -574,5 +578,6 @@ int main(int argc, char **argv)
             serve();
         }
         close(client);
+        script.size += script.grow;
     }
 }

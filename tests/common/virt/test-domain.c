@@ -111,6 +111,26 @@ static void test_disks(void)
     CHECK(disk && disk->skip_kind == DISK_SKIP_INFO);
 }
 
+/* On, and off. */
+static void test_disk_size(void)
+{
+    static const char *const domains[] = {"vm", "mixed"};
+    static const uint64_t sizes[] = {64 * MIB, 16 * MIB};
+
+    for (size_t i = 0; i < array_size(domains); i++) {
+        _cleanup_(domain_closep) struct domain *d = NULL;
+        _cleanup_error_ struct error err = ERROR_INIT;
+        uint64_t size = 0;
+
+        CHECK_OK(domain_open(session, domains[i], &d, &err), &err);
+        REQUIRE(d);
+        CHECK_OK(domain_disk_size(d, "vda", 0, &size, &err), &err);
+        CHECK_EQ_U64(size, sizes[i]);
+        CHECK_FAILS(domain_disk_size(d, "vdz", 0, &size, &err), &err,
+                    "disk vdz: Cannot ask for the size of a disk of domain");
+    }
+}
+
 static void test_volume_gone(void)
 {
     _cleanup_(domain_closep) struct domain *d = NULL;
@@ -172,6 +192,7 @@ int main(void)
     RUN(test_off);
     RUN(test_pause);
     RUN(test_disks);
+    RUN(test_disk_size);
     RUN(test_volume_gone);
     RUN(test_qemu_user);
     RUN(test_replaced);

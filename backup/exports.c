@@ -11,7 +11,8 @@
 /* The sizes that the exports have to have, by libvirt.  QEMU resizes no disk
  * while it has a backup job, and nobody an image that qemu-nbd has locked, so
  * what libvirt says now is what was true when the exports began.  Where it does
- * not say, there is nothing to compare with.
+ * not say, or says 0, which no guest's disk has, there is nothing to compare
+ * with.
  */
 static void ask_sizes(struct run *run)
 {
@@ -20,10 +21,12 @@ static void ask_sizes(struct run *run)
         _cleanup_error_ struct error err = ERROR_INIT;
 
         d->size_known = domain_disk_size(run->domain, d->disk->target, ASK_MS,
-                                         &d->size, &err) == 0;
+                                         &d->size, &err) == 0 &&
+                        d->size > 0;
         if (d->size_known)
             continue;
-        log_debug("%s", error_text(&err));
+        log_debug("disk %s: libvirt does not tell its size: %s",
+                  d->disk->target, error_text(&err));
         if (!run->powered_off)
             return;
     }

@@ -2,11 +2,23 @@
 /* exports.c - see exports.h */
 #include "exports.h"
 
+#include <string.h>
+
 #include "base/cleanup.h"
 #include "base/log.h"
 
 /* Nobody looks after the scratch space meanwhile. */
 #define ASK_MS 5000
+
+/* Does libvirt know what QEMU shows?  Of a domain that runs it asks QEMU.  Of one
+ * that is off it reads the image itself, and of other formats than qcow2 not as
+ * QEMU does: raw ones may be encrypted, with a header that it leaves out, a VHD
+ * has a footer, a VMDK may be a text that names its parts.
+ */
+static bool can_tell_size(const struct run *run, const struct run_disk *d)
+{
+    return !run->powered_off || strcmp(d->disk->format, "qcow2") == 0;
+}
 
 /* The sizes that the exports have to have, by libvirt.  QEMU resizes no disk
  * while it has a backup job, and nobody an image that qemu-nbd has locked, so
@@ -20,14 +32,15 @@ static void ask_sizes(struct run *run)
         struct run_disk *d = &run->disks[i];
         _cleanup_error_ struct error err = ERROR_INIT;
 
-        d->size_known = domain_disk_size(run->domain, d->disk->target, ASK_MS,
-                                         &d->size, &err) == 0 &&
-                        d->size > 0;
-        if (d->size_known)
+        if (!can_tell_size(run, d))
             continue;
-        log_debug("disk %s: libvirt does not tell its size: %s",
-                  d->disk->target, error_text(&err));
-        if (!run->powered_off)
+        if (domain_disk_size(run->domain, d->disk->target, ASK_MS, &d->size,
+                             &err) == 0) {
+            d->size_known = d->size > 0;
+            continue;
+        }
+        log_debug("%s", error_text(&err));
+        if (!run->powered_off || err.kind == ERR_TIMEOUT)
             return;
     }
 }

@@ -382,6 +382,30 @@ odd_sizes() {
     restores "$T/c" diff -d vdb
 }
 
+@test "powered off: images of which libvirt tells another size than QEMU" {
+    local n
+    # As much of a LUKS header as libvirt reads: magic, version, where data begin.
+    lab_image luks.raw raw 6M
+    printf 'LUKS\xba\xbe\0\1' |
+        dd of="$LAB_DISKS/luks.raw" conv=notrunc status=none
+    printf '\0\0\20\0' |
+        dd of="$LAB_DISKS/luks.raw" bs=1 seek=104 conv=notrunc status=none
+    lab_image fixed.vpc vpc 5M subformat=fixed
+    lab_image flat.vmdk vmdk 4M subformat=monolithicFlat
+    lab_domain --off vm1 vda=luks.raw,format=raw vdb=fixed.vpc,format=vpc \
+        vdc=flat.vmdk,format=vmdk
+    lab_virsh dumpxml vm1 |
+        sed "s|<source file='[^']*luks.raw'/>|<source file='$LAB_DISKS/luks.raw'><encryption format='luks'><secret type='passphrase' uuid='0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f'/></encryption></source>|" \
+            >"$LAB/tmp/luks.xml"
+    lab_virsh define "$LAB/tmp/luks.xml"
+    rm "$LAB/tmp/luks.xml"
+    backup -d vm1 -l copy --raw -o "$T/b"
+    for n in vda vdb vdc; do
+        [ -s "$T/b/$n.copy.data" ]
+    done
+    restore -i "$T/b" -o verify
+}
+
 # covers: E4:FID
 @test "powered off: an image of another size is shown in the disk's place" {
     local level

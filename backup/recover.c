@@ -137,6 +137,21 @@ static int undo_domain(struct session *session, const struct intent *in,
     return later;
 }
 
+static int other_libvirt(const struct intent *in, const char *uri,
+                         struct error *err)
+{
+    /* Of what was hidden a hash is left. */
+    const char *hash = strrchr(in->uri, '#');
+    int length = (int)(hash ? hash - in->uri : (ptrdiff_t)strlen(in->uri));
+
+    error_set(err, ERR_BUSY,
+              "the run that did not finish used the libvirt at '%.*s', not "
+              "'%s'; run it once more with ",
+              length, in->uri, uri);
+    return hash ? error_append(err, "the -U of that run (its *** are not kept)")
+                : error_append(err, "-U '%s'", in->uri);
+}
+
 /* The same, if this is the libvirt that the run used: a domain that another one
  * does not know is not gone.  The intent's URI is compared, never opened: in a
  * URI a file could name a command.
@@ -152,11 +167,7 @@ static int undo_libvirt(struct session *session, const struct intent *in,
     if (same < 0)
         return -1;
     if (!same)
-        return error_set(
-            err, ERR_BUSY,
-            "the run that did not finish used the libvirt at '%s', "
-            "not '%s'; run it once more with -U '%s'",
-            in->uri, session_uri(session), in->uri);
+        return other_libvirt(in, session_uri(session), err);
     return undo_domain(session, in, committed, err);
 }
 

@@ -66,8 +66,13 @@ static int take_lock(struct run *run, struct error *err)
         if (r == LOCK_TAKEN)
             return 0;
         if (r == LOCK_READ_ONLY)
-            return error_set(err, ERR_INPUT, "'%s' cannot be written to",
-                             point_place(run));
+            return error_set(err, ERR_INPUT, "'%s' cannot be written to%s",
+                             point_place(run),
+                             run->options->to_stdout
+                                 ? "; with -o - the current directory keeps "
+                                   "what a run must not forget, so start it "
+                                   "in one of its own"
+                                 : "");
         if (stop_wait(-1, LOCK_TRY_MS) == STOP_NOW)
             return stop_check(err);
     }

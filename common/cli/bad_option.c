@@ -2,6 +2,7 @@
 /* bad_option.c - see bad_option.h */
 #include "cli/bad_option.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,7 +97,8 @@ static char *judge_long(const struct argp *argp, const char *word)
     _cleanup_free_ char *name = strndup(word, s.length);
     const char *shown = name ? cli_shown(name) : "***";
 
-    search_all(&s, argp);
+    if (s.length > strlen("--"))
+        search_all(&s, argp);
     if (s.count == 0)
         return text_dup_printf("option '%s' is unknown", shown);
     if (s.count > 1)
@@ -118,6 +120,9 @@ static char *judge_letters(const struct argp *argp, const char *word, bool last)
         struct search s = {.letter = *p};
 
         search_all(&s, argp);
+        if (s.count == 0 && !isprint((unsigned char)*p))
+            return strdup("an option begins with '-' and a letter that is "
+                          "none of this program's");
         if (s.count == 0)
             return text_dup_printf("option '-%c' is unknown", *p);
         if (s.found[0]->arg)

@@ -474,13 +474,26 @@ static int sync_parent(const char *path, struct error *err)
     return file_sync(fd, slash ? parent : ".", err);
 }
 
+/* The umask may have taken bits; not every file system has them. */
+static void complete_mode(const char *path, mode_t mode)
+{
+    _cleanup_close_ int fd =
+        open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+
+    if (fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & mode) != mode)
+        (void)!fchmod(fd, (st.st_mode & 07777) | mode);
+}
+
 static int make_one(const char *path, mode_t mode, struct error *err)
 {
     struct stat st;
     int reason;
 
-    if (mkdir(path, mode) == 0)
+    if (mkdir(path, mode) == 0) {
+        complete_mode(path, mode);
         return sync_parent(path, err);
+    }
     reason = errno;
     /* EROFS and the like win over EEXIST on some systems: look. */
     if (stat(path, &st) < 0)

@@ -331,6 +331,11 @@ static void test_directories(void)
     CHECK_OK(dir_make(path, 0700, &err), &err); /* again */
     CHECK(stat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
           (st.st_mode & 0777) == 0700);
+    umask(0077);
+    *strrchr(path, '/') = 'd';
+    CHECK_OK(dir_make(path, 0711, &err), &err);
+    CHECK(stat(path, &st) == 0 && (st.st_mode & 0777) == 0711);
+    umask(0022);
     fd = dir_open(path, &err);
     CHECK(fd >= 0);
     CHECK((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);

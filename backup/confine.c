@@ -16,6 +16,7 @@
 #include "base/sandbox.h"
 #include "cli/result_file.h"
 #include "host/host.h"
+#include "virt/session.h"
 
 #define PLACES_MAX 7
 
@@ -38,7 +39,9 @@ static int add_own(struct places *p, char *own_path, struct error *err)
     return 0;
 }
 
-/* A directory, or as much of its path as is there: it may be made yet. */
+/* A directory, or as much of its path as is there: it may be made yet.  What is
+ * there is opened, which mounts it where that is done at need.
+ */
 static int add_directory(struct places *p, const char *path, struct error *err)
 {
     _cleanup_free_ char *there = path ? strdup(path) : NULL;
@@ -101,6 +104,8 @@ int confine(const struct run *run, struct patience_watch *watch,
 
     if (session_starts_programs(run->options->uri))
         return 0;
+    if (session_prepare(err) < 0)
+        return -1;
     r = enter(run, &why);
     if (r == 0)
         log_debug("this kernel has no sandbox for who writes");

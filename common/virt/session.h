@@ -51,6 +51,12 @@ const char *session_choose_uri(const char *uri);
  */
 bool session_starts_programs(const char *uri);
 
+/* What libvirt does at its beginning, with files that its environment names
+ * (LIBVIRT_LOG_OUTPUTS), and without threads: for who is about to give up
+ * rights.  Otherwise done by the first session.  ERR_LIBVIRT.
+ */
+must_check int session_prepare(struct error *err);
+
 /* Connect.  ERR_LIBVIRT with libvirt's reason, ERR_TIMEOUT, ERR_STOPPED.  No
  * error shows the password.
  */

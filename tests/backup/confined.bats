@@ -65,6 +65,17 @@ entered() {
     same "$T/back/a.qcow2" "$LAB/truth"
 }
 
+@test "libvirt's own log, which is opened before" {
+    lab_run env "LIBVIRT_LOG_OUTPUTS=1:file:$LAB/tmp/libvirt.log" \
+        virtnbdbackup -d vm1 -o "$T/b" -l full
+    [ -s "$LAB/tmp/libvirt.log" ]
+    rm "$LAB/tmp/libvirt.log"
+    lab_run env "LIBVIRT_LOG_OUTPUTS=1:file:$LAB/tmp/libvirt.log" \
+        virtnbdrestore -i "$T/b" -o "$T/r" -D
+    [ -s "$LAB/tmp/libvirt.log" ]
+    rm "$LAB/tmp/libvirt.log"
+}
+
 @test "not where libvirt's client may start the daemon: only what looks" {
     local looks
     spied 1 full

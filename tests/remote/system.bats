@@ -112,10 +112,15 @@ restores() {
     saves -l full
     remember
     far lab_virsh destroy vm1
-    here "$S/bin/virtnbdrestore" -n -i "$S/b" -o "$LAB/far/disks/r" -D -c \
-        --name vm2
-    far_run qemu-img convert -O raw "$LAB/far/disks/r/a.qcow2" "$S/a.raw"
+    here bash -c 'umask 077; exec "$@"' - "$S/bin/virtnbdrestore" -n \
+        -i "$S/b" -o "$LAB/far/disks/new/r" -D -c --name vm2 2>"$S/said"
+    lacks "gets through" "$S/said"
+    far_run qemu-img convert -O raw "$LAB/far/disks/new/r/a.qcow2" "$S/a.raw"
     cmp "$S/a.raw" "$LAB/vda.raw"
     far lab_virsh start vm2
     far lab_virsh domstate vm2 | grep -q running
+    far_run mkdir -m 700 "$LAB/far/disks/own"
+    here "$S/bin/virtnbdrestore" -n -i "$S/b" -o "$LAB/far/disks/own" -D \
+        --name vm3 2>"$S/said"
+    grep -q "nobody but its owner gets through '$LAB/far/disks/own'" "$S/said"
 }

@@ -10,10 +10,10 @@
 /* Nobody looks after the scratch space meanwhile. */
 #define ASK_MS 5000
 
-/* Does libvirt know what QEMU shows?  Of a domain that runs it asks QEMU.  Of one
- * that is off it reads the image itself, and of other formats than qcow2 not as
- * QEMU does: raw ones may be encrypted, with a header that it leaves out, a VHD
- * has a footer, a VMDK may be a text that names its parts.
+/* Does libvirt know what QEMU shows?  Of a domain that runs it asks QEMU.  Of
+ * one that is off it reads the image itself, and of other formats than qcow2
+ * not as QEMU does: raw ones may be encrypted, with a header that it leaves
+ * out, a VHD has a footer, a VMDK may be a text that names its parts.
  */
 static bool can_tell_size(const struct run *run, const struct run_disk *d)
 {

@@ -181,8 +181,8 @@ static int make_private(struct run *run, struct error *err)
     return host_runtime_make(run->runtime_dir, getuid(), getgid(), err);
 }
 
-/* Outcome 1: from here on we, and the programs that make images, write where the
- * user said only.
+/* Outcome 1: from here on we, and the programs that make images, write where
+ * the user said only.
  */
 static int enter_sandbox(const struct run *run, struct error *err)
 {
@@ -203,8 +203,9 @@ static int enter_sandbox(const struct run *run, struct error *err)
 }
 
 /* Before libvirt's threads, which would stay free.  Not where its client may
- * start its daemon, which would be in the sandbox too; nor with ssh, which keeps
- * what it knows of hosts.  A restore that is not confined is better than none.
+ * start its daemon, which would be in the sandbox too; nor with ssh, which
+ * keeps what it knows of hosts.  A restore that is not confined is better than
+ * none.
  */
 static int give_up_rights(const struct run *run, struct error *err)
 {

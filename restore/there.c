@@ -61,8 +61,8 @@ int there_open(const struct restore_options *options, struct guardian *guardian,
                const char *fact, struct there *ret, struct error *err)
 {
     char mode[8];
-    const char *argv[] = {"mkdir", "-p", "-m", mode, "--", options->output,
-                          NULL};
+    const char *argv[] = {"mkdir",         "-p", "-m", mode, "--",
+                          options->output, NULL};
 
     snprintf(mode, sizeof(mode), "%04o",
              (unsigned)restore_directory_mode(options));

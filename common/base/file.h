@@ -123,8 +123,9 @@ must_check int file_sync(int fd, const char *name, struct error *err);
 /* The same for the directory behind a descriptor of any kind but O_PATH. */
 must_check int file_sync_dir(int dirfd, struct error *err);
 
-/* Make the directory `path` and its missing parents, with that mode whatever the
- * umask says; what is made is synced into its parent.  Fine if it exists; ERR_INPUT if something else does.
+/* Make the directory `path` and its missing parents, with that mode whatever
+ * the umask says; what is made is synced into its parent.  Fine if it exists;
+ * ERR_INPUT if something else does.
  */
 must_check int dir_make(const char *path, mode_t mode, struct error *err);
 

@@ -8,10 +8,11 @@
  * system.  Enter before the first thread, and after starting what has to
  * outlive us or to do what we may not.
  *
- * Modes, owners and times of files are not its matter.  A kernel without Landlock,
- * or one that has it switched off, restricts nothing; older ones restrict less
- * (before 6.7 not the network; before 6.2 not truncate(2); before 5.19 nobody who
- * writes, since no file could be moved to another directory).
+ * Modes, owners and times of files are not its matter.  A kernel without
+ * Landlock, or one that has it switched off, restricts nothing; older ones
+ * restrict less (before 6.7 not the network; before 6.2 not truncate(2);
+ * before 5.19 nobody who writes, since no file could be moved to another
+ * directory).
  */
 #ifndef BASE_SANDBOX_H
 #define BASE_SANDBOX_H

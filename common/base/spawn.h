@@ -36,8 +36,8 @@ struct spawn_request {
                                  * LISTEN_FDS=1 and LISTEN_PID; stays ours too */
     size_t output_max;          /* bytes to capture; 0: SPAWN_OUTPUT_MAX */
     const char *const *env_add; /* NULL, or "NAME=value" strings, then NULL */
-    int stderr_fd;    /* > 0: its stderr goes there, and nothing is kept; stays
-                       * ours too */
+    int stderr_fd; /* > 0: its stderr goes there, and nothing is kept; stays
+                    * ours too */
     /* Paths, then NULL: it can write below these alone (SANDBOX_WRITER of
      * base/sandbox), whatever a file makes it do, if that can be arranged.
      * NULL: as we can. */

@@ -3,6 +3,7 @@
 #include "args.h"
 
 #include <argp.h>
+#include <grp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -135,8 +136,11 @@ bool args_parse(struct args *a, void (*parse)(struct args *a, void *options),
 
 bool __real_redact_secret(const char *secret);
 bool __wrap_redact_secret(const char *secret);
+struct group *__real_getgrnam(const char *name);
+struct group *__wrap_getgrnam(const char *name);
 
-/* What it keeps outlives the command line. */
+/* What these keep outlives the command line. */
+
 bool __wrap_redact_secret(const char *secret)
 {
     bool was_running = running;
@@ -146,6 +150,17 @@ bool __wrap_redact_secret(const char *secret)
     kept = __real_redact_secret(secret);
     running = was_running;
     return kept;
+}
+
+struct group *__wrap_getgrnam(const char *name)
+{
+    bool was_running = running;
+    struct group *found;
+
+    running = false;
+    found = __real_getgrnam(name);
+    running = was_running;
+    return found;
 }
 
 void args_split(const uint8_t *data, size_t size, struct args *ret)

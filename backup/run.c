@@ -8,8 +8,6 @@
  */
 #include "run.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -20,10 +18,8 @@
 #include "archive.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/lock.h"
 #include "base/log.h"
-#include "base/stop.h"
 #include "base/text.h"
 #include "boot.h"
 #include "checkpoints.h"
@@ -31,6 +27,7 @@
 #include "cli/startup.h"
 #include "commit.h"
 #include "confine.h"
+#include "directory.h"
 #include "dry.h"
 #include "exports.h"
 #include "extras.h"
@@ -51,65 +48,6 @@
 #include "virt/job.h"
 
 #define LIBVIRT_TIMEOUT_MS 30000
-
-/* Somebody may just be cleaning up after a run that was killed. */
-#define LOCK_TRIES 200
-#define LOCK_TRY_MS 50
-
-static int take_lock(struct run *run, struct error *err)
-{
-    for (int i = 0; i < LOCK_TRIES; i++) {
-        int r = lock_take(run->dirfd, LOCK_NAME, &run->lockfd, err);
-
-        if (r < 0)
-            return -1;
-        if (r == LOCK_TAKEN)
-            return 0;
-        if (r == LOCK_READ_ONLY)
-            return error_set(err, ERR_INPUT, "'%s' cannot be written to%s",
-                             point_place(run),
-                             run->options->to_stdout
-                                 ? "; with -o - the current directory keeps "
-                                   "what a run must not forget, so start it "
-                                   "in one of its own"
-                                 : "");
-        if (stop_wait(-1, LOCK_TRY_MS) == STOP_NOW)
-            return stop_check(err);
-    }
-    return error_set(err, ERR_BUSY,
-                     "another run (process %d) works in '%s'; wait for it, or "
-                     "choose another directory",
-                     (int)lock_holder(run->dirfd, LOCK_NAME), point_place(run));
-}
-
-static int open_log(struct run *run, struct error *err)
-{
-    char stamp[32];
-    struct tm tm;
-    localtime_r(&run->begun, &tm);
-    strftime(stamp, sizeof(stamp), "%m%d%Y%H%M%S", &tm);
-    run->log_name = text_dup_printf("backup.%s.%s.log",
-                                    backup_level_asked(run->options), stamp);
-    if (!run->log_name)
-        return error_memory(err);
-    return log_open_file(run->dirfd, run->log_name, err);
-}
-
-static int open_directory(struct run *run, struct error *err)
-{
-    const char *path = run->options->to_stdout ? "." : run->options->output;
-    bool new = faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
-
-    if (dir_make(path, 0700, err) < 0)
-        return -1;
-    run->dirfd = dir_open(path, err);
-    if (run->dirfd < 0 || (new &&file_share(run->dirfd, path, err) < 0))
-        return -1;
-    run->directory = realpath(path, NULL);
-    if (!run->directory)
-        return error_errno(err, errno, "find the path of '%s'", path);
-    return 0;
-}
 
 static int open_domain(struct run *run, struct error *err)
 {
@@ -562,8 +500,7 @@ static int report(const struct reports *reports, const struct run *run,
 static int run_all(struct run *run, struct patience_watch *watch, int argc,
                    char **argv, struct error *err)
 {
-    if (open_directory(run, err) < 0 || take_lock(run, err) < 0 ||
-        open_log(run, err) < 0 || confine(run, watch, err) < 0)
+    if (directory_open(run, err) < 0 || confine(run, watch, err) < 0)
         return -1;
     startup_banner(argc, argv);
     return run_checked(run, err);

@@ -303,6 +303,11 @@ static bool text_fits(const char *text)
     return xmlCheckUTF8(BAD_CAST text) == 1;
 }
 
+static bool is_text(xmlNodePtr node)
+{
+    return node && node->type == XML_TEXT_NODE;
+}
+
 struct xml_node *xml_add(struct xml *x, struct xml_node *parent,
                          const char *name, const char *text)
 {
@@ -314,7 +319,7 @@ struct xml_node *xml_add(struct xml *x, struct xml_node *parent,
         x->bad_text = true;
         text = NULL;
     }
-    if (!xml_first(parent) && !xmlIsBlankNode(raw(parent)->children))
+    if (!xml_first(parent) && is_text(raw(parent)->children))
         xml_set_content(x, parent, "");
     node = xmlNewTextChild(raw(parent), NULL, BAD_CAST name, BAD_CAST text);
     if (!node)
@@ -392,11 +397,6 @@ static xmlNodePtr next_node(xmlNodePtr node)
             return NULL;
     }
     return node->next;
-}
-
-static bool is_text(xmlNodePtr node)
-{
-    return node && node->type == XML_TEXT_NODE;
 }
 
 /* Make one text of `node` and the texts that follow it, in one go: there may be

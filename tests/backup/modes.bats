@@ -213,15 +213,18 @@ XML
 
 # covers: C15:F
 @test "suspended when run and guardian died: the next run resumes it" {
+    local pids
     guest
     lab_spawn env ASAN_OPTIONS=detect_leaks=0 strace -f -b execve -qq -o /dev/null \
         -e inject=sendto,sendmsg,write:delay_exit=2000 \
         virtnbdbackup -d vm1 -l full --pause -o "$T/b"
-    until [ "$(lab_virsh domstate vm1)" = paused ]; do
+    # Known before it is suspended, which does not last.
+    until pids=$(lab_processes |
+        awk '/[v]irtnbdbackup (-d vm1|--guardian)/ { print $1 }')
+        [ "$(lab_virsh domstate vm1)" = paused ]; do
         kill -0 "$LAB_PID"
     done
-    lab_processes | awk '/[v]irtnbdbackup (-d vm1|--guardian)/ { print $1 }' |
-        xargs -r kill -KILL
+    kill -KILL $pids
     wait "$LAB_PID" || true
     [ "$(lab_virsh domstate vm1)" = paused ]
     run backup -d vm1 -l full -o "$T/b"

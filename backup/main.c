@@ -48,7 +48,7 @@ int main(int argc, char **argv)
         log_error("%s", error_text(&err));
         status = exit_from_error(&err);
     }
-    cli_login_done(&options.login);
     log_close();
+    cli_login_done(&options.login);
     return status;
 }

@@ -133,8 +133,8 @@ int main(int argc, char **argv)
         r = guarded_act(&options, &err);
     if (r < 0)
         log_error("%s", error_text(&err));
-    cli_login_done(&options.login);
     log_close();
+    cli_login_done(&options.login);
     if (r < 0)
         return exit_from_error(&err);
     return r > 0 ? EXIT_LEFTOVER : EXIT_OK;

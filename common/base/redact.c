@@ -31,6 +31,17 @@ bool redact_secret(const char *secret)
     return true;
 }
 
+void redact_forget(void)
+{
+    LOCK_SCOPE(&mutex);
+    for (; secret_count > 0; secret_count--) {
+        char *secret = take(secrets[secret_count - 1]);
+
+        explicit_bzero(secret, strlen(secret));
+        free(secret);
+    }
+}
+
 /* Bytes of the secret that `text` begins with, the longest one; 0: none. */
 static size_t secret_length(const char *text)
 {

@@ -32,4 +32,7 @@ must_check char *redact_word(const char *word);
  */
 must_check bool redact_secret(const char *secret);
 
+/* Wipe and forget them all: when nothing is said any more. */
+void redact_forget(void);
+
 #endif

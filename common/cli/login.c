@@ -222,4 +222,5 @@ void cli_login_done(struct cli_login *login)
     if (login->password)
         explicit_bzero(login->password, strlen(login->password));
     free(take(login->password));
+    redact_forget();
 }

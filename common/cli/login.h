@@ -32,7 +32,7 @@ extern const struct argp cli_login_argp;
  */
 must_check int cli_login_complete(struct cli_login *login, struct error *err);
 
-/* Wipe the password. */
+/* Wipe the password, wherever it is kept: when nothing is said any more. */
 void cli_login_done(struct cli_login *login);
 
 #endif

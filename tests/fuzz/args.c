@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/redact.h"
 #include "cli/startup.h"
 
 #include "fuzz.h"
@@ -131,6 +132,7 @@ bool args_parse(struct args *a, void (*parse)(struct args *a, void *options),
     stdout = screen;
     for (size_t i = 0; i < owned_count; i++)
         free((void *)owned[i]);
+    redact_forget();
     return false;
 }
 

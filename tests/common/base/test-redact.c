@@ -70,6 +70,18 @@ static void test_secrets(void)
     CHECK_STR(shown, "***, ***, x***x, canar, u://***?***");
 }
 
+static void test_forget(void)
+{
+    _cleanup_free_ char *shown = NULL;
+
+    redact_forget();
+    shown = redact_text("canary u://canary?a");
+    CHECK_STR(shown, "canary u://canary?***");
+    CHECK(redact_secret("another"));
+    redact_forget();
+    redact_forget();
+}
+
 /* What is logged has gone through it, also what is kept for the manifest. */
 static void test_log(void)
 {
@@ -98,5 +110,6 @@ int main(void)
     RUN(test_word);
     RUN(test_secrets);
     RUN(test_log);
+    RUN(test_forget); /* the last */
     return check_result();
 }

@@ -276,19 +276,29 @@ static bool starts_session_daemon(void)
     return geteuid() != 0 && !(told && strcmp(told, "0") == 0);
 }
 
+/* Those over which the client only talks. */
+static bool is_plain_transport(const char *transport)
+{
+    static const char *const plain[] = {"", "unix", "tls", "tcp"};
+
+    for (size_t i = 0; i < array_size(plain); i++)
+        if (strcmp(transport, plain[i]) == 0)
+            return true;
+    return false;
+}
+
 bool session_starts_programs(const char *uri)
 {
-    static const char *const none[] = {"", "unix", "tls", "tcp", NULL};
     _cleanup_(virt_uri_done) struct virt_uri u = {0};
     const char *text = session_choose_uri(uri);
 
     /* What is no URI may be an alias of one in libvirt.conf. */
-    if (virt_uri_parse(text, &u, NULL) < 0)
+    if (virt_uri_parse(text, &u, NULL) < 0 || !is_plain_transport(u.transport))
         return true;
-    for (const char *const *t = none; *t; t++)
-        if (strcmp(u.transport, *t) == 0)
-            return strstr(text, "/session") && starts_session_daemon();
-    return true;
+    if (strstr(text, "/session"))
+        return starts_session_daemon();
+    /* Not qemu:///embed, where the client is the daemon. */
+    return !strstr(text, "/system");
 }
 
 static int connect_run(struct call *call maybe_unused,

@@ -84,9 +84,9 @@ static void test_starts_programs(void)
     static const char *const none[] = {
         "qemu:///system", "qemu+unix:///system?socket=/a",
         "qemu+tls://a/system", "qemu+tcp://a/system"};
-    static const char *const some[] = {"qemu+ssh://a/system",
-                                       "qemu+libssh2:///system",
-                                       "qemu+ext:///system?command=x", "alias"};
+    static const char *const some[] = {
+        "qemu+ssh://a/system", "qemu+libssh2:///system",
+        "qemu+ext:///system?command=x", "qemu:///embed?root=/a", "alias"};
 
     for (size_t i = 0; i < array_size(none); i++)
         CHECK(!session_starts_programs(none[i]));

@@ -141,7 +141,7 @@ refused() {
     pkill -KILL -P "$LAB_PID" -f -- --guardian
     kill -KILL "$LAB_PID"
     wait "$LAB_PID" || true
-    refused 1 "run it once more with the -U of that run (its \*\*\*" backup -U test:///default -d test -o "$T/b"
+    refused 1 "run it once more with the -U of that run (its ***" backup -U test:///default -d test -o "$T/b"
     ls "$T"/b/intent.*.json
     backup -d vm1 -o "$T/b"
     restore -i "$T/b" -o verify

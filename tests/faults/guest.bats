@@ -36,12 +36,10 @@ change() {
     lab_write_zeroes vm1 vda 3M 256K
 }
 
-# begin LEVEL [OPTION...]: a run of that level into $T/b, slow enough for
-# something to happen meanwhile; a full is one of a chain of its own.  Back when
-# it has begun to write.  WITH: a variable of its environment.
-begin() {
+# prepare LEVEL: a fresh $T/b for a run of that level, whose options are ARGS; a
+# full is one of a chain of its own.
+prepare() {
     local level=$1
-    shift
     echo "level $level"
     rm -rf "$T/b"
     ARGS=(-d vm1 -l "$level" -o "$T/b")
@@ -49,6 +47,15 @@ begin() {
     full) ARGS+=(--chain other) ;;
     *) lab_run cp -r "$T/base" "$T/b" ;;
     esac
+}
+
+# begin LEVEL [OPTION...]: such a run, slow enough for something to happen
+# meanwhile.  Back when it has begun to write.  WITH: a variable of its
+# environment.
+begin() {
+    local level=$1
+    shift
+    prepare "$level"
     lab_spawn env "${WITH:-RUN=1}" virtnbdbackup "${ARGS[@]}" \
         --bwlimit "${RATE:-4M}" "$@" 2>"$T/err"
     until ls "$T"/b/*.data.partial >/dev/null 2>&1; do
@@ -263,13 +270,7 @@ at_line() {
     local level
     guest
     for level in $LEVELS; do
-        echo "level $level"
-        rm -rf "$T/b"
-        ARGS=(-d vm1 -l "$level" -o "$T/b")
-        case $level in
-        full) ARGS+=(--chain other) ;;
-        *) lab_run cp -r "$T/base" "$T/b" ;;
-        esac
+        prepare "$level"
         : >"$T/err"
         lab_spawn env ASAN_OPTIONS=detect_leaks=0 strace -f -b execve -qq \
             -o "$LAB/strace" -P "$T/err" -e inject=write:signal=STOP \

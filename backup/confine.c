@@ -5,16 +5,14 @@
  */
 #include "confine.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/log.h"
-#include "base/sandbox.h"
 #include "cli/result_file.h"
+#include "cli/startup.h"
 #include "host/host.h"
 #include "virt/session.h"
 
@@ -68,49 +66,29 @@ static int add_parent(struct places *p, const char *path, struct error *err)
     return add_own(p, result_file_directory(path), err);
 }
 
-static int prepare(const struct run *run, int *ret_fd, struct error *err)
+static int find_places(const struct run *run, struct places *p,
+                       struct error *err)
 {
     const struct backup_options *o = run->options;
-    _cleanup_(places_done) struct places p = {0};
 
-    if (add_directory(&p, run->directory, err) < 0 ||
-        add_directory(&p, HOST_RUNTIME_PARENT, err) < 0 ||
-        add_directory(&p, o->checkpointdir, err) < 0 ||
-        add_directory(&p, o->scratchdir, err) < 0 ||
-        add_parent(&p, o->socketfile, err) < 0 ||
-        add_parent(&p, o->report, err) < 0 ||
-        add_parent(&p, o->metrics, err) < 0)
+    if (add_directory(p, run->directory, err) < 0 ||
+        add_directory(p, HOST_RUNTIME_PARENT, err) < 0 ||
+        add_directory(p, o->checkpointdir, err) < 0 ||
+        add_directory(p, o->scratchdir, err) < 0 ||
+        add_parent(p, o->socketfile, err) < 0 ||
+        add_parent(p, o->report, err) < 0)
         return -1;
-    return sandbox_prepare(SANDBOX_WRITER, (const char *const *)p.paths, ret_fd,
-                           err);
-}
-
-/* Outcome 1: it is entered. */
-static int enter(const struct run *run, struct error *err)
-{
-    _cleanup_close_ int fd = -1;
-    int r = prepare(run, &fd, err);
-
-    if (r > 0 && sandbox_restrict(fd) < 0)
-        return error_errno(err, errno, "entering the sandbox");
-    return r;
+    return add_parent(p, o->metrics, err);
 }
 
 int confine(const struct run *run, struct patience_watch *watch,
             struct error *err)
 {
-    _cleanup_error_ struct error why = ERROR_INIT;
-    int r;
+    _cleanup_(places_done) struct places p = {0};
 
     if (session_starts_programs(run->options->uri))
         return 0;
-    if (session_prepare(err) < 0)
+    if (session_prepare(err) < 0 || find_places(run, &p, err) < 0)
         return -1;
-    r = enter(run, &why);
-    if (r == 0)
-        log_debug("this kernel has no sandbox for who writes");
-    if (r < 0)
-        log_warning("the run is not confined to its files: %s",
-                    error_text(&why));
-    return r > 0 ? patience_watch_renew(watch, err) : 0;
+    return startup_confine((const char *const *)p.paths, watch, err);
 }

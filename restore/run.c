@@ -19,7 +19,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/progress.h"
-#include "base/sandbox.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "cli/result_file.h"
@@ -181,17 +180,25 @@ static int make_private(struct run *run, struct error *err)
     return host_runtime_make(run->runtime_dir, getuid(), getgid(), err);
 }
 
-/* Outcome 1: from here on we, and the programs that make images, write where
- * the user said only.
+/* From here on we, and the programs that make images, write where the user said
+ * only.  Before libvirt's threads, which would stay free.  Not where its client
+ * may start its daemon, which would be in the sandbox too; nor with ssh, which
+ * keeps what it knows of hosts.
  */
-static int enter_sandbox(const struct run *run, struct error *err)
+static int give_up_rights(const struct run *run, struct error *err)
 {
     const struct restore_options *o = run->options;
     const char *paths[TARGETS_MAX + 4] = {run->target, HOST_RUNTIME_PARENT};
     _cleanup_free_ char *beside =
         o->socketfile ? result_file_directory(o->socketfile) : NULL;
+    bool asks_libvirt = o->define || o->uri;
     size_t count = 2;
 
+    if (o->boot_in_place || run->there.remote ||
+        (asks_libvirt && session_starts_programs(o->uri)))
+        return 0;
+    if (asks_libvirt && session_prepare(err) < 0)
+        return -1;
     if (o->socketfile && !beside)
         return error_memory(err);
     if (beside)
@@ -199,33 +206,7 @@ static int enter_sandbox(const struct run *run, struct error *err)
     for (size_t i = 0; i < o->target_count; i++)
         if (o->targets[i].place[0] == '/')
             paths[count++] = o->targets[i].place;
-    return sandbox_enter(SANDBOX_WRITER, paths, err);
-}
-
-/* Before libvirt's threads, which would stay free.  Not where its client may
- * start its daemon, which would be in the sandbox too; nor with ssh, which
- * keeps what it knows of hosts.  A restore that is not confined is better than
- * none.
- */
-static int give_up_rights(const struct run *run, struct error *err)
-{
-    const struct restore_options *o = run->options;
-    _cleanup_error_ struct error why = ERROR_INIT;
-    bool asks_libvirt = o->define || o->uri;
-    int r;
-
-    if (o->boot_in_place || run->there.remote ||
-        (asks_libvirt && session_starts_programs(o->uri)))
-        return 0;
-    if (asks_libvirt && session_prepare(err) < 0)
-        return -1;
-    r = enter_sandbox(run, &why);
-    if (r == 0)
-        log_debug("this kernel has no sandbox for who writes");
-    if (r < 0)
-        log_warning("the run is not confined to its files: %s",
-                    error_text(&why));
-    return r > 0 ? patience_watch_renew(run->watch, err) : 0;
+    return startup_confine(paths, run->watch, err);
 }
 
 static int restore_place(struct run *run, const struct place *p,

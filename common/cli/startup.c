@@ -57,6 +57,20 @@ int startup_log_file(const char *path, const char *name, struct error *err)
     return error_append(err, "; -L chooses another file");
 }
 
+int startup_confine(const char *const *paths, struct patience_watch *watch,
+                    struct error *err)
+{
+    _cleanup_error_ struct error why = ERROR_INIT;
+    int r = sandbox_enter(SANDBOX_WRITER, paths, &why);
+
+    if (r == 0)
+        log_debug("this kernel has no sandbox for who writes");
+    if (r < 0)
+        log_warning("the run is not confined to its files: %s",
+                    error_text(&why));
+    return r > 0 ? patience_watch_renew(watch, err) : 0;
+}
+
 bool startup_progress(const struct cli_common *common)
 {
     return !common->quiet && !common->noprogress;

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/macro.h"
+#include "base/patience.h"
 #include "cli/groups.h"
 
 /* The first line of main.  If we were started without stdin, stdout or stderr,
@@ -35,6 +36,14 @@ must_check int startup_begin(const char *program,
  */
 must_check int startup_log_file(const char *path, const char *name,
                                 struct error *err);
+
+/* From now on make and change files below `paths` (NULL-terminated) alone:
+ * enter a writer's sandbox, and so does the thread of `watch` (or NULL), the
+ * only other one that there may be.  A run that is not confined is better than
+ * none: what stands against it is logged.
+ */
+must_check int startup_confine(const char *const *paths,
+                               struct patience_watch *watch, struct error *err);
 
 /* Should progress be shown (for progress_new)? */
 bool startup_progress(const struct cli_common *common);
